@@ -1,0 +1,1 @@
+"""The frame: settings, URLs, processes, the embedded engines. Holds the floors together, knows no domain."""

@@ -1,0 +1,203 @@
+"""Django's settings, made from `cerby.environment`."""
+
+import sys
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from cerby import environment
+from cerby.environment import ROOT, Misconfigured, Mode
+
+try:
+    ENVIRONMENT: Final = environment.read()
+except Misconfigured as problem:
+    sys.exit(f"Cerby cannot start:\n{problem}")
+
+DEBUG = False
+SECRET_KEY = ENVIRONMENT.secret_key.get_secret_value() or "only for tools that read settings and run nothing"
+ENCRYPTION_KEYS = [key.get_secret_value() for key in ENVIRONMENT.encryption_keys]
+BASE_URL = ENVIRONMENT.public_url
+_HOST = urlsplit(BASE_URL).hostname or "localhost"
+ALLOWED_HOSTS = [_HOST] if ENVIRONMENT.is_production else ["127.0.0.1", "localhost", "[::1]", "testserver", _HOST]
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "cerby.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_htmx",
+    "pgtrigger",
+    "rest_framework",
+    "django_scim",
+    "workspace",
+    "rotation",
+    "scim",
+    "cerby",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "cerby.urls"
+WSGI_APPLICATION = "cerby.wsgi.application"
+APPEND_SLASH = True
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's form of a postgresql:// URL; without one, a name that nothing answers to."""
+    parts = urlsplit(url or "postgresql://nobody@127.0.0.1:1/none")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": parts.port or 5432,
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 10, "application_name": "cerby"},
+    }
+
+
+DATABASES = {"default": _database(ENVIRONMENT.database_url.get_secret_value())}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "workspace.User"
+AUTHENTICATION_BACKENDS = ["workspace.signin.WorkspaceBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+        ("UserAttributeSimilarityValidator", {"user_attributes": ("user_name", "email", "display_name")}),
+    )
+]
+PASSWORD_RESET_TIMEOUT = 24 * 3600
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+SESSION_ENGINE = "workspace.sessions"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = f"cerby_session_{ENVIRONMENT.port}"
+CSRF_COOKIE_NAME = f"cerby_csrf_{ENVIRONMENT.port}"
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if ENVIRONMENT.is_production:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^health/"]
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+if ENVIRONMENT.trusted_proxies:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = ROOT / "var" / "static"
+WHITENOISE_USE_FINDERS = not ENVIRONMENT.is_production
+
+CELERY_BROKER_URL = ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = ENVIRONMENT.lease_seconds / 2
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = ENVIRONMENT.worker_concurrency
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": max(600, int(ENVIRONMENT.lease_seconds * 5)),
+    "socket_connect_timeout": 2,
+    "socket_timeout": 10,
+}
+
+SWEEP_SECONDS = ENVIRONMENT.sweep_seconds
+WAKE_AGAIN_SECONDS = ENVIRONMENT.wake_again_seconds
+CALL_TIMEOUT_SECONDS = ENVIRONMENT.call_timeout_seconds
+LEASE_SECONDS = ENVIRONMENT.lease_seconds
+ALLOW_LOOPBACK_TARGETS = ENVIRONMENT.allow_loopback_targets or not ENVIRONMENT.is_production
+SCIM_TOKEN_DAYS = ENVIRONMENT.scim_token_days
+FAILPOINTS = ENVIRONMENT.failpoints if ENVIRONMENT.mode is Mode.TEST else ""
+
+SCIM_SERVICE_PROVIDER = {
+    "USER_ADAPTER": "scim.adapters.UserAdapter",
+    "GROUP_ADAPTER": "scim.adapters.GroupAdapter",
+    "GROUP_MODEL": "workspace.models.Team",
+    "USER_FILTER_PARSER": "scim.filters.UserFilter",
+    "GROUP_FILTER_PARSER": "scim.filters.GroupFilter",
+    "SERVICE_PROVIDER_CONFIG_MODEL": "scim.schemas.ServiceProviderConfig",
+    "AUTH_CHECK_MIDDLEWARE": "scim.auth.TokenMiddleware",
+    "SCHEMAS_GETTER": "scim.schemas.all_schemas",
+    "BASE_LOCATION_GETTER": "scim.paging.base_location",
+    "NETLOC": urlsplit(BASE_URL).netloc,
+    "SCHEME": urlsplit(BASE_URL).scheme,
+    "AUTHENTICATION_SCHEMES": [
+        {
+            "type": "oauthbearertoken",
+            "name": "OAuth Bearer Token",
+            "description": "A token issued by a Workspace Owner, in the Authorization header.",
+            "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
+            "primary": True,
+        }
+    ],
+    "WWW_AUTHENTICATE_HEADER": 'Bearer realm="Cerby SCIM"',
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "workspace.api.KeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "workspace.api.problem",
+    "UNAUTHENTICATED_USER": None,
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django": {"level": "INFO"}, "httpx": {"level": "WARNING"}},
+}

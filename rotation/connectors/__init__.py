@@ -1,0 +1,1 @@
+"""The connectors, by the key that `Account.connector` holds."""

@@ -1,0 +1,124 @@
+"""The contract between the rotation engine and whatever changes a password on a target.
+
+A connector is made for one login on one target and speaks to it once per call: nothing is pooled, no transaction
+is open, each call ends within `timeout` seconds. `tests/rotation/connectors/contract.py` is this page as tests.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from workspace.crypto import Secret
+from workspace.errors import CerbyError, Invalid
+
+
+class FailureKind(StrEnum):
+    """Why a target could not be changed or asked; each kind is handled in its own way (`rotation.engine`)."""
+
+    UNREACHABLE = "unreachable"
+    AUTHENTICATION = "authentication"
+    POLICY = "policy"
+    PERMISSION = "permission"
+    HUMAN = "human"
+
+
+class TargetError(CerbyError):
+    """A call to a target that did not do what was asked. `detail` never contains a secret.
+
+    `kind` UNREACHABLE: no answer, or none that means anything; whether the call took effect is not known.
+    `kind` AUTHENTICATION, POLICY, PERMISSION: the target said no, and nothing was changed.
+    `kind` HUMAN: only a person can go on (a captcha, a second factor, a login done by hand).
+    """
+
+    def __init__(self, kind: FailureKind, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.code = kind.value
+        self.kind = kind
+        self.retry_after = retry_after
+
+
+class TargetSettings(BaseModel):
+    """Base of a connector's settings: what stands in `Account.target`. Never a secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user name on the target with its password."""
+
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a connector can do; the engine asks for nothing else."""
+
+    self_change: bool = False
+    """The login may change its own password."""
+    admin_reset: bool = False
+    """Another login may set it, without knowing the present one."""
+    two_passwords: bool = False
+    """Old and new are valid beside each other until `retire`."""
+    closes_sessions: bool = False
+    can_verify: bool = False
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What came of closing sessions: how many ended, and what a person still has to see to."""
+
+    sessions: int = 0
+    follow_ups: tuple[str, ...] = field(default=())
+
+
+class Connector(ABC):
+    """One login on one target. Subclasses say what they are in class attributes."""
+
+    key: ClassVar[str]
+    label: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+    Settings: ClassVar[type[TargetSettings]]
+
+    def __init__(self, settings: TargetSettings, username: str, *, timeout: float) -> None:
+        """`timeout` in seconds bounds each call as a whole."""
+        self.settings = settings
+        self.username = username
+        self.timeout = timeout
+
+    @abstractmethod
+    def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:
+        """Set `new` as a password of the login; with `admin` if given, else as the login itself with `current`.
+
+        Setting the same value twice ends like once. Raises TargetError.
+        """
+
+    @abstractmethod
+    def verify(self, password: Secret) -> bool:
+        """A fresh login with this password: True accepted, False rejected.
+
+        Raises TargetError for every answer that means neither, UNREACHABLE above all.
+        """
+
+    def retire(self, old: Secret, *, new: Secret, admin: Login | None) -> None:
+        """Where two passwords are valid beside each other: end the old one. Elsewhere nothing is to be done."""
+        return
+
+    def close_sessions(self, *, new: Secret, admin: Login | None) -> Closed:
+        """End the login's open sessions, as `admin` or as the login with its `new` password. Raises TargetError."""
+        return Closed()
+
+
+def validated(connector: type[Connector], target: Mapping[str, Any]) -> TargetSettings:
+    """`Account.target` as the connector's settings. Raises Invalid with a sentence that names each wrong field."""
+    try:
+        return connector.Settings.model_validate(dict(target))
+    except ValidationError as error:
+        problems = error.errors()
+        detail = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'target'}: {p['msg']}" for p in problems)
+        raise Invalid(f"Connection settings: {detail}.", field="target") from None

@@ -1,0 +1,1 @@
+"""Commands for support staff and the sweep, one module each."""

@@ -1,0 +1,1 @@
+"""The ground: tenancy, people, teams, shared accounts, secrets, grants, audit. Imports nothing above it."""

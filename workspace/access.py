@@ -1,0 +1,142 @@
+"""Who may use which account, who could have known which password, and the showing of one.
+
+Grants and memberships with their end times are the ledger: what a person could have known is computed from the
+past as it was, so the order in which a provider ends things changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from workspace import accounts, audit
+from workspace.audit import Actor
+from workspace.crypto import Secret
+from workspace.errors import Conflict, Invalid, NotFound
+from workspace.models import Account, Grant, GrantRole, Reveal, Team, User
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """That a person could have known a password which may still be alive.
+
+    `version` is the account's newest such version, `since` when they first could have known it, `revealed_at`
+    when they first were shown it (None: they never looked).
+    """
+
+    account_id: UUID
+    version_id: UUID
+    since: datetime
+    revealed_at: datetime | None
+    is_privileged: bool
+
+
+@transaction.atomic
+def grant(
+    account: Account, holder: User | Team, *, actor: Actor, role: str = GrantRole.COLLABORATOR
+) -> Grant:
+    """Let a person or a team use an account. Raises Invalid across workspaces or for someone without access,
+    Conflict when they hold a grant already."""
+    _check_holder(account, holder)
+    names = {"user": holder} if isinstance(holder, User) else {"team": holder}
+    try:
+        with transaction.atomic():
+            new = Grant.objects.create(
+                workspace_id=account.workspace_id, account=account, role=role, granted_by=actor.to_json(), **names
+            )
+    except IntegrityError as error:
+        raise Conflict(f"{holder} holds a grant on {account} already.") from error
+    audit.record(
+        account.workspace, "grant.given", account, actor=actor, grant=str(new.id), role=role, holder=str(holder.pk)
+    )
+    return new
+
+
+@transaction.atomic
+def end(live: Grant, *, actor: Actor, reason: str) -> None:
+    """End a grant; one that has ended stays as it is."""
+    now = timezone.now()
+    if Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=now, end_reason=reason[:200]):
+        audit.record(live.workspace, "grant.ended", live.account, actor=actor, grant=str(live.id), reason=reason)
+
+
+def reachable_accounts(user: User) -> QuerySet[Account]:
+    """The accounts a person may use now, directly or through a team. Empty for a person without access."""
+    if not user.is_active or user.workspace_id is None:
+        return Account.objects.none()
+    mine = Q(user=user) | Q(
+        team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None
+    )
+    live = Grant.objects.filter(mine, workspace_id=user.workspace_id, ended_at=None)
+    return Account.objects.filter(
+        workspace_id=user.workspace_id, archived_at=None, id__in=live.values("account_id")
+    ).order_by("name")
+
+
+@transaction.atomic
+def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
+    """Show a person the account's current password; recorded before it is handed out.
+
+    Holds the person's row against a departure that runs beside it. Raises NotFound without access to the account
+    (or when there is none), Invalid when no password is stored, Undecryptable.
+    """
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if not reachable_accounts(user).filter(pk=account.pk).exists():
+        raise NotFound("You have no access to such an account.")
+    version = accounts.current_version(account)
+    if version is None:
+        raise Invalid(f"No password is stored for {account} yet.")
+    secret = accounts.open_version(version)
+    Reveal.objects.create(workspace_id=account.workspace_id, account=account, version=version, user=user)
+    audit.record(account.workspace, "account.revealed", account, actor=actor, version=version.number)
+    return secret
+
+
+# Every span in which the person had the account, directly or while a team they were in had it, laid over the span
+# in which each version was shown. Ends are exclusive. Versions proved dead are nobody's knowledge any more.
+_COULD_HAVE_KNOWN: Final = """
+WITH access AS (
+    SELECT g.account_id, g.granted_at AS since, coalesce(g.ended_at, 'infinity') AS until
+      FROM workspace_grant g WHERE g.user_id = %(user)s
+    UNION ALL
+    SELECT g.account_id, greatest(g.granted_at, m.joined_at),
+           least(coalesce(g.ended_at, 'infinity'), coalesce(m.left_at, 'infinity'))
+      FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
+     WHERE m.user_id = %(user)s
+)
+SELECT DISTINCT ON (v.account_id) v.account_id, v.id, min(greatest(access.since, v.visible_from)),
+       (SELECT min(r.at) FROM workspace_reveal r
+         WHERE r.user_id = %(user)s AND r.account_id = v.account_id
+           AND EXISTS (SELECT FROM workspace_secretversion rv
+                        WHERE rv.id = r.version_id AND rv.proved_dead_at IS NULL)),
+       account.is_privileged
+  FROM access
+  JOIN workspace_secretversion v ON v.account_id = access.account_id
+  JOIN workspace_account account ON account.id = v.account_id
+ WHERE access.since < access.until AND v.proved_dead_at IS NULL AND v.visible_from IS NOT NULL
+   AND access.since < coalesce(v.visible_until, 'infinity') AND v.visible_from < access.until
+ GROUP BY v.account_id, v.id, v.number, account.is_privileged
+ ORDER BY v.account_id, v.number DESC
+"""
+
+
+def could_have_known(user: User) -> list[Knowledge]:
+    """What the person could have known of passwords that may still be alive, one per account, in one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COULD_HAVE_KNOWN, {"user": user.pk})
+        return [Knowledge(*row) for row in cursor.fetchall()]
+
+
+def _check_holder(account: Account, holder: User | Team) -> None:
+    if holder.workspace_id != account.workspace_id:
+        raise Invalid("A grant stays within one workspace.", field="user")
+    if isinstance(holder, User):
+        holder = User.objects.select_for_update(no_key=True).get(pk=holder.pk)
+        if not holder.is_active:
+            raise Invalid(f"{holder} is disabled and cannot be given access.", field="user")
+    elif holder.disbanded_at is not None:
+        raise Invalid(f"The team {holder} was disbanded.", field="team")

@@ -1,0 +1,70 @@
+"""Verbs on shared accounts and the passwords stored for them."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from workspace import audit, crypto
+from workspace.audit import Actor
+from workspace.crypto import Secret
+from workspace.errors import Conflict, Invalid
+from workspace.models import Account, SecretVersion, Workspace
+
+
+@transaction.atomic
+def create(
+    workspace: Workspace, name: str, *, actor: Actor, password: Secret | None = None, **fields: Any
+) -> Account:
+    """A new shared account, with its first password when it is known. Raises Conflict when the name is taken."""
+    if Account.objects.for_workspace(workspace).filter(name__iexact=name, archived_at=None).exists():
+        raise Conflict(f"There is an account called {name} already.")
+    account = Account.objects.create(workspace=workspace, name=name, **fields)
+    audit.record(workspace, "account.created", account, actor=actor, connector=account.connector)
+    if password is not None:
+        store_password(account, password, actor=actor)
+    return account
+
+
+@transaction.atomic
+def store_password(account: Account, password: Secret, *, actor: Actor) -> SecretVersion:
+    """Record a password that a person says is in force; it becomes the one people are shown.
+
+    Raises Invalid for an empty one or one with a NUL. The former version is kept, and is not dead until proved.
+    """
+    if not password.reveal() or "\x00" in password.reveal():
+        raise Invalid("A password must not be empty or contain a NUL character.", field="password")
+    version = add_candidate(account, password)
+    make_current(version, at=timezone.now())
+    audit.record(account.workspace, "account.password_stored", account, actor=actor, version=version.number)
+    return version
+
+
+def add_candidate(account: Account, password: Secret) -> SecretVersion:
+    """Seal a password as the account's next version, shown to nobody. Locks the account."""
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    number = (account.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+    sealed = crypto.seal(password, workspace=account.workspace_id, account=account.id, version=number)
+    return SecretVersion.objects.create(
+        workspace_id=account.workspace_id, account=account, number=number, sealed=sealed
+    )
+
+
+def make_current(version: SecretVersion, *, at: datetime) -> None:
+    """From `at` on people are shown this version and no other."""
+    SecretVersion.objects.current().filter(account_id=version.account_id).update(visible_until=at)
+    SecretVersion.objects.filter(pk=version.pk).update(visible_from=at, visible_until=None)
+    version.visible_from, version.visible_until = at, None
+
+
+def current_version(account: Account) -> SecretVersion | None:
+    return SecretVersion.objects.current().filter(account=account).first()
+
+
+def open_version(version: SecretVersion) -> Secret:
+    """The password itself. Raises Undecryptable. Callers record why they looked."""
+    return crypto.unseal(
+        version.sealed, workspace=version.workspace_id, account=version.account_id, version=version.number
+    )

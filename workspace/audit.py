@@ -1,0 +1,138 @@
+"""The audit trail: who did what (`record`), the hash chain over it (`seal`) and its proof (`verify`).
+
+Events are written inside the transaction of the act itself. Chaining happens right after, in batches: were
+each writer to take the chain's head, all writes of a workspace would wait for each other's disk flush.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from workspace.models import AuditEvent, AuditSeal, User, Workspace
+
+GENESIS = bytes(32)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something. `label` names what is not a person; people are named by id alone."""
+
+    kind: str
+    id: UUID | None = None
+    label: str = ""
+
+    @classmethod
+    def person(cls, user: User) -> Self:
+        return cls("person", user.id)
+
+    @classmethod
+    def system(cls, part: str) -> Self:
+        return cls("system", None, part)
+
+    @classmethod
+    def command(cls, name: str, *, operator: str, reason: str = "") -> Self:
+        """Support staff at a terminal: the command, the operating system's user, and why."""
+        return cls("command", None, f"{name} by {operator}" + (f": {reason}" if reason else ""))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Self | None:
+        if not data:
+            return None
+        return cls(data["kind"], UUID(data["id"]) if data["id"] else None, data["label"])
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "id": str(self.id) if self.id else None, "label": self.label}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first event at which a chain does not hold, and why."""
+
+    event: int
+    why: str
+
+
+def record(
+    workspace: Workspace | None, verb: str, subject: Any = None, *, actor: Actor, **detail: Any
+) -> AuditEvent:
+    """Append one event to the caller's transaction. `detail` takes ids, counts and attribute names only."""
+    return AuditEvent.objects.create(**_fields(workspace, verb, subject, actor, detail))
+
+
+def record_each(
+    workspace: Workspace, verb: str, subjects: Iterable[Any], *, actor: Actor, **detail: Any
+) -> None:
+    """One event per subject, in one statement."""
+    AuditEvent.objects.bulk_create(
+        AuditEvent(**_fields(workspace, verb, subject, actor, detail)) for subject in subjects
+    )
+
+
+def seal(workspace: Workspace, *, limit: int = 5_000) -> int:
+    """Chain the events that are not chained yet; the number chained. One sealer per workspace at a time."""
+    with transaction.atomic():
+        if not _only_sealer(workspace):
+            return 0
+        last = AuditSeal.objects.for_workspace(workspace).order_by("position").last()
+        position, head = (last.position, bytes(last.hash)) if last else (0, GENESIS)
+        seals = []
+        events = AuditEvent.objects.for_workspace(workspace).filter(seal=None).order_by("id")[:limit]
+        for position, event in enumerate(events, position + 1):
+            head = _link(head, event)
+            seals.append(AuditSeal(workspace=workspace, event=event, position=position, hash=head))
+        AuditSeal.objects.bulk_create(seals)
+    return len(seals)
+
+
+def verify(workspace: Workspace) -> Broken | None:
+    """Walk the chain from its start; None when every link holds."""
+    head = GENESIS
+    seals = AuditSeal.objects.for_workspace(workspace).select_related("event").order_by("position")
+    for expected, link in enumerate(seals.iterator(), 1):
+        head = _link(head, link.event)
+        if link.position != expected:
+            return Broken(link.event_id, f"link {expected} is missing from the chain")
+        if bytes(link.hash) != head:
+            return Broken(link.event_id, "the event or a link before it was changed")
+    return None
+
+
+def _fields(
+    workspace: Workspace | None, verb: str, subject: Any, actor: Actor, detail: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "workspace": workspace,
+        "verb": verb,
+        "subject_kind": subject._meta.model_name if subject is not None else "",
+        "subject_id": subject.pk if subject is not None else None,
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "actor_label": actor.label[:200],
+        "detail": detail,
+    }
+
+
+def _only_sealer(workspace: Workspace) -> bool:
+    """A transaction-scoped advisory lock, keyed by the workspace."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"audit/{workspace.id}"])
+        return bool(cursor.fetchone()[0])
+
+
+def _link(head: bytes, event: AuditEvent) -> bytes:
+    """SHA-256 over the previous hash and the event's canonical JSON."""
+    content = {
+        "id": event.id,
+        "workspace": str(event.workspace_id),
+        "at": event.at.isoformat(),
+        "actor": [event.actor_kind, str(event.actor_id), event.actor_label],
+        "verb": event.verb,
+        "subject": [event.subject_kind, str(event.subject_id)],
+        "detail": event.detail,
+    }
+    return hashlib.sha256(head + json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()

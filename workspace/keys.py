@@ -1,0 +1,48 @@
+"""API keys: a person's own way into the API, ended with their access."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from workspace import audit, credentials
+from workspace.audit import Actor
+from workspace.crypto import Secret
+from workspace.errors import Invalid, Refused
+from workspace.models import ApiKey, User
+
+KIND = "key"
+
+
+@transaction.atomic
+def issue(user: User, label: str, *, actor: Actor) -> tuple[ApiKey, Secret]:
+    """A new key and its text, which is shown this once. Raises Refused for a person without access."""
+    label = label.strip()
+    if not label or len(label) > 80:
+        raise Invalid("A key needs a label of at most 80 characters.", field="label")
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if not user.is_active or user.workspace is None:
+        raise Refused("Only a person with access to a workspace can have an API key.")
+    issued = credentials.issue(KIND)
+    key = ApiKey.objects.create(
+        workspace=user.workspace, user=user, label=label, lookup=issued.lookup, digest=issued.digest
+    )
+    audit.record(user.workspace, "api_key.issued", key, actor=actor, person=str(user.id))
+    return key, issued.token
+
+
+@transaction.atomic
+def revoke(key: ApiKey, *, actor: Actor) -> None:
+    """End a key; one that has ended stays as it is."""
+    if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        audit.record(key.workspace, "api_key.revoked", key, actor=actor, person=str(key.user_id))
+
+
+def authenticate(token: str) -> User | None:
+    """The active person behind a key, or None; whatever is wrong, the answer is the same."""
+    lookup = credentials.lookup_of(token, KIND)
+    if lookup is None:
+        return None
+    key = ApiKey.objects.filter(lookup=lookup, revoked_at=None).select_related("user__workspace").first()
+    if key is None or not credentials.fits(token, key.digest) or not key.user.is_active:
+        return None
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
+    return key.user

@@ -1,0 +1,175 @@
+"""Shared accounts, each password they ever had, who may use them, and who saw one."""
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from workspace.models.people import Team, User
+from workspace.models.tenancy import TenantModel, TenantQuerySet
+
+
+class CharacterClass(models.TextChoices):
+    """Classes a password policy may require; each one named occurs at least once."""
+
+    LOWER = "lower", "Lower-case letters"
+    UPPER = "upper", "Upper-case letters"
+    DIGIT = "digit", "Digits"
+    SYMBOL = "symbol", "Symbols"
+
+
+def default_classes() -> list[str]:
+    return [CharacterClass.LOWER, CharacterClass.UPPER, CharacterClass.DIGIT]
+
+
+class Account(TenantModel):
+    """A login that several people share.
+
+    `connector` is a key of `rotation.connectors`; `target` holds that connector's settings (no secrets).
+    `admin_account` is an account on the same target whose password may reset this one.
+    """
+
+    name = models.CharField(max_length=120)
+    username = models.CharField(max_length=254, blank=True)
+    connector = models.CharField(max_length=40, default="by_hand")
+    target = models.JSONField(default=dict, blank=True)
+    is_privileged = models.BooleanField(
+        "privileged", default=False, help_text="A departure changes the password of every privileged account."
+    )
+    admin_account = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="administered"
+    )
+    password_length = models.PositiveSmallIntegerField(
+        default=32, validators=[MinValueValidator(8), MaxValueValidator(128)]
+    )
+    password_classes = ArrayField(
+        models.CharField(max_length=6, choices=CharacterClass.choices), default=default_classes
+    )
+    password_excluded = models.CharField(
+        max_length=64, blank=True, help_text="Characters that the target does not accept."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    archived_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                F("workspace"), Lower("name"), condition=Q(archived_at=None), name="account_name_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(password_length__gte=8, password_length__lte=128), name="account_password_length"
+            ),
+            models.CheckConstraint(condition=~Q(admin_account=F("id")), name="account_not_its_own_admin"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SecretVersionQuerySet(TenantQuerySet["SecretVersion"]):
+    """Versions by what people may see of them."""
+
+    def current(self) -> "SecretVersionQuerySet":
+        """Those people are shown now: at most one an account."""
+        return self.filter(visible_from__isnull=False, visible_until__isnull=True)
+
+    def candidates(self) -> "SecretVersionQuerySet":
+        """Sealed and committed, perhaps set on the target already, shown to nobody yet."""
+        return self.filter(visible_from__isnull=True)
+
+    def possibly_alive(self) -> "SecretVersionQuerySet":
+        return self.filter(proved_dead_at__isnull=True)
+
+
+class SecretVersion(TenantModel):
+    """A password an account has, had or may have had, sealed for exactly this row."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+    visible_from = models.DateTimeField(null=True)
+    visible_until = models.DateTimeField(null=True)
+    proved_dead_at = models.DateTimeField(null=True)
+
+    objects = SecretVersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("account", "number", name="secret_version_number"),
+            models.UniqueConstraint(
+                "account",
+                condition=Q(visible_from__isnull=False, visible_until=None),
+                name="secret_version_one_current",
+            ),
+            models.CheckConstraint(
+                condition=Q(visible_until=None) | Q(visible_from__isnull=False), name="secret_version_visibility"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number} of {self.account}"
+
+
+class GrantRole(models.TextChoices):
+    """What a grant lets its holder do with the account."""
+
+    OWNER = "owner", "Owner"
+    MANAGER = "manager", "Manager"
+    COLLABORATOR = "collaborator", "Collaborator"
+
+
+class Grant(TenantModel):
+    """A person's or a team's use of an account. Grants end; they are never deleted."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="grants")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
+    role = models.CharField(max_length=12, choices=GrantRole.choices, default=GrantRole.COLLABORATOR)
+    granted_at = models.DateTimeField(default=timezone.now, editable=False)
+    granted_by = models.JSONField(default=dict, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False)
+    end_reason = models.CharField(max_length=200, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user=None, team__isnull=False) | Q(user__isnull=False, team=None),
+                name="grant_names_one",
+            ),
+            models.UniqueConstraint(
+                "account", "user", condition=Q(ended_at=None, user__isnull=False), name="grant_user_once"
+            ),
+            models.UniqueConstraint(
+                "account", "team", condition=Q(ended_at=None, team__isnull=False), name="grant_team_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | Q(ended_at__gte=F("granted_at")), name="grant_ends_after_start"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.holder}: {self.get_role_display()} of {self.account}"
+
+    @property
+    def holder(self) -> Any:
+        return self.user or self.team
+
+
+class Reveal(TenantModel):
+    """That a person was shown a version of a password."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="reveals")
+    version = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, related_name="reveals")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="reveals")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index("user", "version", name="reveal_user_version")]
+
+    def __str__(self) -> str:
+        return f"{self.user} saw {self.version}"

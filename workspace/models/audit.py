@@ -1,0 +1,59 @@
+"""The audit trail: what happened, in rows that the database refuses to change, and the chain that seals them."""
+
+import pgtrigger
+from django.db import models
+from django.utils import timezone
+
+from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
+
+APPEND_ONLY = [
+    pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+    pgtrigger.Protect(name="no_truncate", operation=pgtrigger.Truncate, level=pgtrigger.Statement),
+]
+
+
+class AuditEvent(models.Model):
+    """One thing somebody did. People are named by id alone, so a purge need not rewrite history.
+
+    `actor_label` names what is not a person (a token's label, a command); `detail` holds ids, counts and
+    attribute *names*, never values of a person's attributes and never a secret.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.UUIDField(null=True)
+    actor_label = models.CharField(max_length=200, blank=True)
+    verb = models.CharField(max_length=60)
+    subject_kind = models.CharField(max_length=40, blank=True)
+    subject_id = models.UUIDField(null=True)
+    detail = models.JSONField(default=dict)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index("workspace", "-id", name="audit_recent"),
+            models.Index("subject_id", name="audit_subject"),
+        ]
+        triggers = APPEND_ONLY
+
+    def __str__(self) -> str:
+        return f"{self.verb} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class AuditSeal(TenantModel):
+    """An event's place in its workspace's hash chain. Chained shortly after the commit, in `audit.seal`,
+    so that writers of one workspace do not queue behind each other's disk flush."""
+
+    event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, related_name="seal")
+    position = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("workspace", "position", name="audit_position_unique")]
+        triggers = APPEND_ONLY
+
+    def __str__(self) -> str:
+        return f"{self.position}"

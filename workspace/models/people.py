@@ -1,0 +1,213 @@
+"""People, the teams they are in, and what lets them in: sessions and API keys."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
+
+
+class Role(models.TextChoices):
+    """What a person may do in the workspace itself; what they may do with an account is a Grant."""
+
+    OWNER = "owner", "Owner"
+    ADMIN = "admin", "Admin"
+    MEMBER = "member", "Member"
+
+
+class UserQuerySet(TenantQuerySet["User"]):
+    """People, in the terms the product speaks of them."""
+
+    def present(self) -> "UserQuerySet":
+        """All who exist for anybody: active and disabled, but not those whose data was purged."""
+        return self.filter(purged_at__isnull=True)
+
+    def active(self) -> "UserQuerySet":
+        return self.filter(is_active=True)
+
+    def named(self, user_name: str) -> "UserQuerySet":
+        """By userName in any letter case (RFC 7643 section 4.1.1: caseExact false), on the unique index."""
+        return self.annotate(_user_name=Lower("user_name")).filter(_user_name=user_name.lower())
+
+    def with_email(self, email: str) -> "UserQuerySet":
+        return self.annotate(_email=Lower("email")).filter(_email=email.lower())
+
+
+class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # django-stubs cannot type a subscripted base here
+    """The default manager; people come from `workspace.people`, so there is no create_user."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        raise NotImplementedError("An e-mail names a person only within a workspace; see workspace.signin.")
+
+
+class User(AbstractBaseUser):
+    """One person in one workspace. `id` is the SCIM id. Platform staff have no workspace.
+
+    `attributes` keeps the SCIM attributes that have no column of their own, as the provider sent them.
+    A purged person keeps the row as a pseudonym, so that history still points somewhere.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, null=True, editable=False, related_name="+")
+    user_name = models.CharField("userName", max_length=254)
+    email = models.EmailField("e-mail", max_length=254, blank=True)
+    given_name = models.CharField(max_length=254, blank=True)
+    family_name = models.CharField(max_length=254, blank=True)
+    display_name = models.CharField(max_length=254, blank=True)
+    external_id = models.CharField("externalId", max_length=254, blank=True)
+    attributes = models.JSONField(default=dict, blank=True, editable=False)
+    role = models.CharField(max_length=6, choices=Role.choices, default=Role.MEMBER)
+    is_active = models.BooleanField("active", default=True)
+    provisioned_at = models.DateTimeField(null=True, editable=False)
+    deactivated_at = models.DateTimeField(null=True, editable=False)
+    deactivated_by = models.JSONField(null=True, editable=False)
+    purged_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    USERNAME_FIELD = "id"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
+        constraints = [
+            models.UniqueConstraint(F("workspace"), Lower("user_name"), name="user_name_unique"),
+            models.UniqueConstraint(
+                F("workspace"), Lower("email"), condition=~Q(email=""), name="user_email_unique"
+            ),
+            models.UniqueConstraint(
+                Lower("user_name"), condition=Q(workspace=None), name="user_platform_name_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_active=True) | Q(deactivated_at__isnull=False), name="user_inactive_since"
+            ),
+            models.CheckConstraint(
+                condition=Q(purged_at=None) | Q(is_active=False, email="", external_id=""), name="user_purged_is_blank"
+            ),
+        ]
+        indexes = [
+            models.Index("workspace", "external_id", name="user_external_id"),
+            models.Index("workspace", "id", name="user_page"),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.user_name
+
+    def get_full_name(self) -> str:
+        return self.display_name or f"{self.given_name} {self.family_name}".strip()
+
+    @property
+    def is_platform_staff(self) -> bool:
+        return self.workspace_id is None
+
+    @property
+    def is_owner(self) -> bool:
+        return self.is_active and self.role == Role.OWNER and not self.is_platform_staff
+
+    @property
+    def is_staff(self) -> bool:
+        """Who reaches the admin: Owners into their workspace, platform staff into all."""
+        return self.is_active and (self.is_platform_staff or self.is_owner)
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        """The admin's own classes decide what an Owner may do with a page (`workspace/admin.py`)."""
+        return self.is_staff
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_staff
+
+
+class Team(TenantModel):
+    """A SCIM Group, or a team made here. A disbanded team stays for its history and frees its name."""
+
+    display_name = models.CharField("displayName", max_length=254)
+    external_id = models.CharField("externalId", max_length=254, blank=True)
+    attributes = models.JSONField(default=dict, blank=True, editable=False)
+    provisioned_at = models.DateTimeField(null=True, editable=False)
+    disbanded_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                F("workspace"), Lower("display_name"), condition=Q(disbanded_at=None), name="team_name_unique"
+            ),
+        ]
+        indexes = [
+            models.Index("workspace", "external_id", name="team_external_id"),
+            models.Index("workspace", "id", name="team_page"),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class TeamMembership(TenantModel):
+    """A person in a team from `joined_at` until `left_at`. Ended rows are the ledger and are kept."""
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
+    joined_at = models.DateTimeField(default=timezone.now)
+    left_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("team", "user", condition=Q(left_at=None), name="membership_once"),
+            models.CheckConstraint(
+                condition=Q(left_at=None) | Q(left_at__gte=F("joined_at")), name="membership_ends_after_start"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team}"
+
+
+class ApiKey(TenantModel):
+    """A person's key to the API. Only the SHA-256 digest is stored; it ends with the person's access."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys")
+    label = models.CharField(max_length=80)
+    lookup = models.CharField(max_length=16, unique=True)
+    digest = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Session(AbstractBaseSession):
+    """A browser session, with its person in a column so that a departure ends them all in one statement."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
+
+    class Meta(AbstractBaseSession.Meta):
+        pass
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        from workspace.sessions import SessionStore  # the store needs this model
+
+        return SessionStore
+
+
+def user_id_of(session: dict[str, Any]) -> UUID | None:
+    """The signed-in person's id in a decoded session, as django.contrib.auth stores it."""
+    value = session.get("_auth_user_id")
+    return UUID(str(value)) if value else None

@@ -1,0 +1,61 @@
+"""The tenant, and what every row that belongs to one has in common."""
+
+from typing import Generic, Self, TypeVar
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+
+class RotationPolicy(models.TextChoices):
+    """Which accounts a departure rotates, of those whose password the person could have known."""
+
+    PRIVILEGED = "privileged", "Privileged accounts"
+    ALL = "all", "All accounts the person could have known"
+    REVEALED = "revealed", "Accounts whose password the person revealed"
+    NONE = "none", "None"
+
+
+class Workspace(models.Model):
+    """A customer. Everything else carries one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=120)
+    slug = models.CharField(
+        max_length=60,
+        validators=[RegexValidator(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$", "Lower-case letters, digits, hyphens.")],
+    )
+    rotation_policy = models.CharField(
+        max_length=12, choices=RotationPolicy.choices, default=RotationPolicy.PRIVILEGED
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("slug"), name="workspace_slug_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Row = TypeVar("Row", bound=models.Model, covariant=True)
+
+
+class TenantQuerySet(models.QuerySet[Row], Generic[Row]):
+    """Every read starts at `.for_workspace(workspace)`."""
+
+    def for_workspace(self, workspace: Workspace) -> Self:
+        return self.filter(workspace=workspace)
+
+
+class TenantModel(models.Model):
+    """A row that belongs to one workspace. UUIDv7 keys (RFC 9562) keep inserts at the index's right edge."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, editable=False, related_name="+")
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        abstract = True

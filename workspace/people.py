@@ -1,0 +1,213 @@
+"""Verbs on people: provision, update_profile, set_role, deactivate, reactivate, purge.
+
+Everything that takes a person's access away locks the person's row first, then the memberships and grants.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from workspace import audit
+from workspace.audit import Actor
+from workspace.errors import Conflict, Invalid, NotFound, Refused
+from workspace.models import ApiKey, Grant, Role, Session, TeamMembership, User, Workspace
+
+COLUMNS: Final = ("user_name", "email", "given_name", "family_name", "display_name", "external_id")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of a person. `attributes` are SCIM attributes without a column, as sent."""
+
+    user_name: str
+    email: str = ""
+    given_name: str = ""
+    family_name: str = ""
+    display_name: str = ""
+    external_id: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def find(workspace: Workspace, user_id: UUID) -> User:
+    """A person who is not purged, of this workspace. Raises NotFound."""
+    user = User.objects.filter(workspace=workspace, pk=user_id).present().first()
+    if user is None:
+        raise NotFound(f"No person in this workspace has the id {user_id}.")
+    return user
+
+
+def lock(user: User) -> User:
+    """The person's row, fresh and locked FOR UPDATE, so that nobody joins them to anything meanwhile."""
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+@transaction.atomic
+def provision(
+    workspace: Workspace, profile: Profile, *, actor: Actor, managed: bool = True, role: str = Role.MEMBER
+) -> User:
+    """A new active person. `managed` says that an identity provider owns the profile.
+
+    Raises Conflict when the userName or e-mail is taken in this workspace, Invalid for a profile that cannot be.
+    """
+    now = timezone.now()
+    user = User(workspace=workspace, role=role, provisioned_at=now if managed else None, created_at=now)
+    user.set_unusable_password()
+    _write(user, profile, now)
+    audit.record(workspace, "person.provisioned", user, actor=actor, managed=managed)
+    return user
+
+
+@transaction.atomic
+def update_profile(user: User, profile: Profile, *, actor: Actor, managed: bool | None = None) -> User:
+    """Replace what is known of a person; unchanged is no event. Raises Conflict or Invalid."""
+    user = lock(user)
+    names = _changed(user, profile)
+    adopt = bool(managed) and user.provisioned_at is None
+    if not names and not adopt:
+        return user
+    now = timezone.now()
+    if adopt:
+        user.provisioned_at = now
+    _write(user, profile, now)
+    audit.record(user.workspace, "person.updated", user, actor=actor, attributes=names, adopted=adopt)
+    return user
+
+
+@transaction.atomic
+def set_role(user: User, role: Role, *, actor: Actor) -> User:
+    """Owner, Admin or Member. Raises Refused for a person without access."""
+    user = lock(user)
+    if not user.is_active:
+        raise Refused(f"{user.user_name} is disabled. Reactivate the person first.")
+    if user.role != role:
+        former, user.role = user.role, role
+        user.save(update_fields=["role"])
+        audit.record(user.workspace, "person.role_changed", user, actor=actor, former=former, role=role)
+    return user
+
+
+@transaction.atomic
+def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
+    """End a person's access: sign-in, sessions, API keys, team memberships, grants, workspace role.
+
+    Returns the fresh row, or None when the access had ended before. Callers that owe more than this (exposures,
+    rotations) are in `rotation.offboarding`, which is what entry points call.
+    """
+    user = lock(user)
+    if not user.is_active:
+        return None
+    now = timezone.now()
+    former_role = user.role
+    user.is_active, user.deactivated_at, user.deactivated_by = False, now, actor.to_json()
+    user.role, user.updated_at = Role.MEMBER, now
+    user.save(update_fields=["is_active", "deactivated_at", "deactivated_by", "role", "updated_at"])
+    audit.record(
+        user.workspace, "person.deactivated", user, actor=actor, former_role=former_role, reason=reason,
+        **_end_access(user, now, reason),
+    )  # fmt: skip
+    return user
+
+
+@transaction.atomic
+def reactivate(user: User, *, actor: Actor) -> User:
+    """Let a person in again, under the same id. No grant, membership, session, key or role comes back."""
+    user = lock(user)
+    if user.purged_at is not None:
+        raise NotFound("The data of this person was deleted for good.")
+    if not user.is_active:
+        user.is_active, user.deactivated_at, user.deactivated_by = True, None, None
+        user.updated_at = timezone.now()
+        user.save(update_fields=["is_active", "deactivated_at", "deactivated_by", "updated_at"])
+        audit.record(user.workspace, "person.reactivated", user, actor=actor)
+    return user
+
+
+@transaction.atomic
+def purge(user: User, *, actor: Actor) -> dict[str, int]:
+    """Delete a disabled person's data for good and leave a pseudonym, so that history still adds up.
+
+    Returns what went, by name. Raises Refused for a person who still has access.
+    """
+    user = lock(user)
+    if user.is_active:
+        raise Refused(f"{user.user_name} still has access. Offboard the person first.")
+    gone = {
+        "API keys": ApiKey.objects.filter(user=user).delete()[0],
+        "sessions": Session.objects.filter(user=user).delete()[0],
+        "profile attributes": sum(1 for name in COLUMNS if getattr(user, name)) + len(user.attributes),
+    }
+    for name in COLUMNS:
+        setattr(user, name, "")
+    user.user_name, user.attributes, user.provisioned_at = f"purged-{user.id}", {}, None
+    user.set_unusable_password()
+    user.purged_at = user.updated_at = timezone.now()
+    user.save()
+    audit.record(user.workspace, "person.purged", user, actor=actor)
+    return gone
+
+
+def _end_access(user: User, now: datetime, reason: str) -> dict[str, int]:
+    """One statement for each kind of access; how many of each ended."""
+    return {
+        "sessions": Session.objects.filter(user=user).delete()[0],
+        "api_keys": ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=now),
+        "memberships": TeamMembership.objects.filter(user=user, left_at=None).update(left_at=now),
+        "grants": Grant.objects.filter(user=user, ended_at=None).update(
+            ended_at=now, end_reason=reason[:200]
+        ),
+    }
+
+
+def _changed(user: User, profile: Profile) -> list[str]:
+    names = [name for name in COLUMNS if getattr(user, name) != getattr(profile, name)]
+    former, wanted = user.attributes, profile.attributes
+    return names + sorted(key for key in former.keys() | wanted.keys() if former.get(key) != wanted.get(key))
+
+
+def _write(user: User, profile: Profile, now: datetime) -> None:
+    """Put the profile on the row and save it, turning the database's refusals into our errors."""
+    _check(profile)
+    for name in COLUMNS:
+        setattr(user, name, getattr(profile, name))
+    user.attributes, user.updated_at = profile.attributes, now
+    try:
+        with transaction.atomic():
+            user.save(force_insert=user._state.adding)
+    except IntegrityError as error:
+        raise _conflict(user, error) from error
+
+
+def _check(profile: Profile) -> None:
+    if not profile.user_name.strip():
+        raise Invalid("userName is required and must not be empty.", field="userName")
+    for name in COLUMNS:
+        value: str = getattr(profile, name)
+        limit = User._meta.get_field(name).max_length or 0
+        if len(value) > limit:
+            raise Invalid(f"{_scim_name(name)} is longer than {limit} characters.", field=_scim_name(name))
+        if "\x00" in value:
+            raise Invalid(f"{_scim_name(name)} contains a NUL character.", field=_scim_name(name))
+
+
+def _conflict(user: User, error: IntegrityError) -> Conflict:
+    taken = "e-mail address" if "user_email_unique" in str(error) else "userName"
+    value = user.email if taken == "e-mail address" else user.user_name
+    holder = (
+        User.objects.filter(workspace_id=user.workspace_id)
+        .filter(Q(user_name__iexact=value) | Q(email__iexact=value))
+        .exclude(pk=user.pk)
+        .first()
+    )
+    state = "a disabled person" if holder and not holder.is_active else "another person"
+    return Conflict(f"The {taken} {value} belongs to {state} in this workspace.")
+
+
+def _scim_name(column: str) -> str:
+    """given_name → givenName"""
+    return re.sub(r"_(\w)", lambda match: match.group(1).upper(), column)

@@ -1,0 +1,191 @@
+"""Verbs on teams: create, update, set_members, add_members, remove_members, disband.
+
+Whatever the number of members, a change is a fixed number of statements. Locks are taken in one order everywhere:
+the team, then the people (FOR KEY SHARE, by id), then memberships. A departure holds the person FOR UPDATE,
+so that a person who is leaving can never be joined by a push that runs beside it.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from workspace import audit
+from workspace.audit import Actor
+from workspace.errors import Conflict, Invalid, NotFound
+from workspace.models import Grant, Team, TeamMembership, Workspace
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change of members came to. `skipped` are ids that are no active person of this workspace."""
+
+    joined: frozenset[UUID] = frozenset()
+    left: frozenset[UUID] = frozenset()
+    skipped: frozenset[UUID] = frozenset()
+
+
+def find(workspace: Workspace, team_id: UUID) -> Team:
+    """A team that is not disbanded, of this workspace. Raises NotFound."""
+    team = Team.objects.for_workspace(workspace).filter(pk=team_id, disbanded_at=None).first()
+    if team is None:
+        raise NotFound(f"No group in this workspace has the id {team_id}.")
+    return team
+
+
+def lock(team: Team) -> Team:
+    return Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+
+
+@transaction.atomic
+def create(
+    workspace: Workspace, display_name: str, *, actor: Actor, external_id: str = "",
+    attributes: dict[str, Any] | None = None, managed: bool = False,
+) -> Team:  # fmt: skip
+    """A new team without members. Raises Conflict when the name is taken, Invalid when it is empty or too long."""
+    team = Team(workspace=workspace, provisioned_at=timezone.now() if managed else None)
+    _write(team, display_name, external_id, attributes or {})
+    audit.record(workspace, "team.created", team, actor=actor, managed=managed)
+    return team
+
+
+@transaction.atomic
+def update(
+    team: Team, *, actor: Actor, display_name: str, external_id: str, attributes: dict[str, Any],
+    managed: bool | None = None,
+) -> Team:  # fmt: skip
+    """Rename, and keep what else the provider sent; unchanged is no event. Raises Conflict or Invalid."""
+    team = lock(team)
+    wanted = {"display_name": display_name, "external_id": external_id, "attributes": attributes}
+    names = [name for name, value in wanted.items() if getattr(team, name) != value]
+    adopt = bool(managed) and team.provisioned_at is None
+    if names or adopt:
+        if adopt:
+            team.provisioned_at = timezone.now()
+        _write(team, display_name, external_id, attributes)
+        audit.record(team.workspace, "team.updated", team, actor=actor, attributes=names, adopted=adopt)
+    return team
+
+
+@transaction.atomic
+def set_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> Change:
+    """Make these and no others the members. Raises Invalid when ids are given and none of them can join."""
+    lock(team)
+    leaving = _members(team).difference(user_ids)
+    known, active = _lock_people(team, {*user_ids, *leaving})
+    wanted = active.intersection(user_ids)
+    _refuse_if_none(user_ids, known.intersection(user_ids))
+    joined = _join(team, wanted)
+    left = _leave(team, leaving)
+    return _changed(team, joined, left, frozenset(user_ids) - wanted, actor)
+
+
+@transaction.atomic
+def add_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> Change:
+    """Join people; who is a member already stays one. Raises Invalid when none of the ids can join."""
+    lock(team)
+    known, active = _lock_people(team, user_ids)
+    _refuse_if_none(user_ids, known)
+    return _changed(team, _join(team, active), frozenset(), frozenset(user_ids) - active, actor)
+
+
+@transaction.atomic
+def remove_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> Change:
+    """End memberships; who is no member is no error."""
+    lock(team)
+    known, _ = _lock_people(team, user_ids)
+    return _changed(team, frozenset(), _leave(team, known), frozenset(), actor)
+
+
+@transaction.atomic
+def disband(team: Team, *, actor: Actor) -> None:
+    """End the team, its memberships and its grants. The rows stay as the ledger; the name is free again."""
+    team = lock(team)
+    if team.disbanded_at is not None:
+        return
+    members = _members(team)
+    _lock_people(team, members)
+    left = _leave(team, members)
+    now = timezone.now()
+    ended = Grant.objects.filter(team=team, ended_at=None).update(ended_at=now, end_reason="The team was disbanded.")
+    Team.objects.filter(pk=team.pk).update(disbanded_at=now, updated_at=now)
+    audit.record(team.workspace, "team.disbanded", team, actor=actor, memberships=len(left), grants=ended)
+
+
+def _write(team: Team, display_name: str, external_id: str, attributes: dict[str, Any]) -> None:
+    for field, value in (("displayName", display_name), ("externalId", external_id)):
+        if len(value) > 254 or "\x00" in value:
+            raise Invalid(f"{field} is longer than 254 characters or contains a NUL character.", field=field)
+    if not display_name.strip():
+        raise Invalid("displayName is required and must not be empty.", field="displayName")
+    team.display_name, team.external_id, team.attributes = display_name, external_id, attributes
+    team.updated_at = timezone.now()
+    try:
+        with transaction.atomic():
+            team.save(force_insert=team._state.adding)
+    except IntegrityError as error:
+        raise Conflict(f"There is a group called {display_name} in this workspace already.") from error
+
+
+def _refuse_if_none(user_ids: Collection[UUID], known: frozenset[UUID]) -> None:
+    """A batch with some strangers is applied without them; a batch of strangers only was not understood."""
+    if user_ids and not known:
+        first = next(iter(user_ids))
+        raise Invalid(
+            f"No person in this workspace has the id {first}. Assign the person to the app before pushing the group.",
+            field="members",
+        )
+
+
+def _lock_people(team: Team, user_ids: Collection[UUID]) -> tuple[frozenset[UUID], frozenset[UUID]]:
+    """Lock those of this workspace against leaving meanwhile: (all known ids, the active ones among them)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, is_active FROM workspace_user WHERE workspace_id = %s AND id = ANY(%s)"
+            " AND purged_at IS NULL ORDER BY id FOR KEY SHARE",
+            [team.workspace_id, list(user_ids)],
+        )
+        rows = cursor.fetchall()
+    return frozenset(row[0] for row in rows), frozenset(row[0] for row in rows if row[1])
+
+
+def _members(team: Team) -> frozenset[UUID]:
+    return frozenset(TeamMembership.objects.filter(team=team, left_at=None).values_list("user_id", flat=True))
+
+
+def _join(team: Team, user_ids: frozenset[UUID]) -> frozenset[UUID]:
+    present = TeamMembership.objects.filter(team=team, left_at=None, user_id__in=list(user_ids))
+    new = user_ids.difference(present.values_list("user_id", flat=True))
+    TeamMembership.objects.bulk_create(
+        TeamMembership(workspace_id=team.workspace_id, team=team, user_id=user_id) for user_id in sorted(new)
+    )
+    return new
+
+
+def _leave(team: Team, user_ids: frozenset[UUID]) -> frozenset[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE workspace_teammembership SET left_at = greatest(%s, joined_at)"
+            " WHERE team_id = %s AND left_at IS NULL AND user_id = ANY(%s) RETURNING user_id",
+            [timezone.now(), team.id, list(user_ids)],
+        )
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+def _changed(
+    team: Team, joined: frozenset[UUID], left: frozenset[UUID], skipped: frozenset[UUID], actor: Actor
+) -> Change:
+    if joined or left or skipped:
+        Team.objects.filter(pk=team.pk).update(updated_at=timezone.now())
+        audit.record(
+            team.workspace, "team.members_changed", team, actor=actor,
+            joined=_ids(joined), left=_ids(left), skipped=_ids(skipped),
+        )  # fmt: skip
+    return Change(joined, left, skipped)
+
+
+def _ids(user_ids: frozenset[UUID]) -> list[str]:
+    return sorted(map(str, user_ids))
