@@ -1,14 +1,13 @@
-"""Django's registration of the frame, and of the admin site it puts in front."""
+"""Django's registration of the frame."""
 
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 
 
 class CerbyConfig(AppConfig):
     name = "cerby"
 
+    def ready(self) -> None:
+        """Tasks are sent by name through Celery's current application; make it ours in every process."""
+        from cerby import celery
 
-class AdminConfig(DjangoAdminConfig):
-    """The default admin site is ours, so that every `admin.register` of the product lands on it."""
-
-    default_site = "workspace.console.Console"
+        celery.app.set_default()

@@ -23,7 +23,7 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "cerby.apps.AdminConfig",
+    "cerby.admin_site.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

@@ -122,10 +122,23 @@ def reactivate(user: User, *, actor: Actor) -> User:
         raise NotFound("The data of this person was deleted for good.")
     if not user.is_active:
         user.is_active, user.deactivated_at, user.deactivated_by = True, None, None
-        user.updated_at = timezone.now()
-        user.save(update_fields=["is_active", "deactivated_at", "deactivated_by", "updated_at"])
+        user.delisted_at, user.updated_at = None, timezone.now()
+        user.save(update_fields=["is_active", "deactivated_at", "deactivated_by", "delisted_at", "updated_at"])
         audit.record(user.workspace, "person.reactivated", user, actor=actor)
     return user
+
+
+@transaction.atomic
+def delist(user: User, *, actor: Actor) -> None:
+    """Hide a disabled person from the identity provider, as its DELETE asks. Nothing else is lost; a create with
+    the same userName or externalId brings the person back under the same id. Raises Refused with access left."""
+    user = lock(user)
+    if user.is_active:
+        raise Refused(f"{user.user_name} still has access. Offboard the person first.")
+    if user.delisted_at is None:
+        user.delisted_at = user.updated_at = timezone.now()
+        user.save(update_fields=["delisted_at", "updated_at"])
+        audit.record(user.workspace, "person.delisted", user, actor=actor)
 
 
 @transaction.atomic

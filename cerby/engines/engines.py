@@ -17,7 +17,6 @@ import redis
 from cerby.engines import postgres, record, status, valkey
 from cerby.engines.errors import EngineError, explain_os_error, log_tail
 from cerby.engines.files import remove_tree
-from cerby.engines.keeper import ALREADY_KEPT
 from cerby.engines.locks import FileLock, has_open, holders, is_locked
 from cerby.engines.places import data_root, make_home
 from cerby.engines.record import Addresses, Record
@@ -32,8 +31,8 @@ POLL_SECONDS = 0.02
 class Engines:
     """The engines of one `home`, a folder that is theirs alone (made where it is missing).
 
-    A port that is None is chosen free and remembered. Processes may use the same home at once; the engines stop about
-    a second after the last of them released them or ended, however it ended.
+    A port that is None is chosen free and remembered. Processes may use the same home at once; the engines
+    stop about a second after the last of them released them or ended, however it ended.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Engines:
             self._drop_lease()
 
     def wipe(self) -> None:
-        """Throw all data, logs and passwords away. Raises EngineError naming the pids while anybody uses the engines."""
+        """Throw data, logs and passwords away. Raises EngineError naming the pids while anybody uses them."""
         with self._mutex, _os_errors_explained(f"wipe the engines in {self.home}"):
             if not self.home.is_dir():
                 return
@@ -147,7 +146,7 @@ class Engines:
             raise EngineError(
                 f"The engines' keeper did not start within {DETACH_SECONDS:.0f} s. Try again."
             ) from None
-        if done.returncode not in (0, ALREADY_KEPT):
+        if done.returncode not in (0, status.ALREADY_KEPT):
             raise EngineError(
                 f"The engines' keeper did not start:\n{done.stderr.decode(errors='replace')[-2000:]}"
             )
@@ -164,7 +163,7 @@ class Engines:
         return any(wanted not in (None, running) for wanted, running in asked)
 
     def _end_unused_keeper(self, verb: str) -> None:
-        """Stop the engines now. Raises EngineError while anybody uses them. Call it in `_turn`: nobody comes meanwhile."""
+        """Stop the engines now, in our turn (so nobody comes). Raises EngineError while anybody uses them."""
         self._refuse_while_used(verb)
         deadline = time.monotonic() + STOP_SECONDS
         while is_locked(self.home / status.KEEPER):
@@ -174,17 +173,27 @@ class Engines:
             time.sleep(POLL_SECONDS)
 
     def _refuse_while_used(self, verb: str) -> None:
+        """Return when nobody uses the engines; a keeper that is closing down is waited for."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while not self._is_unused():
+            if users := self._users():
+                pids = ", ".join(str(pid) for pid in users)
+                raise EngineError(
+                    f"The engines in {self.home} cannot be {verb}: in use by pid {pids}. End that first."
+                )
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"The engines in {self.home} cannot be {verb}: a process out of our sight uses them."
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _is_unused(self) -> bool:
         with FileLock(self.home / status.LEASE) as lease:
-            # The keeper probes this lock too, for an instant, and holds it while it stops.
-            if lease.exclusive(0.5):
-                return
-        found = status.read(self.home)
-        users = holders(self.home / status.LEASE, without=found.pid if found else None)
-        if users:
-            pids = ", ".join(str(pid) for pid in users)
-            raise EngineError(
-                f"The engines in {self.home} cannot be {verb} while processes use them: end {pids} first."
-            )
+            return lease.try_exclusive()
+
+    def _users(self) -> list[int]:
+        keeper = status.read(self.home)
+        return holders(self.home / status.LEASE, without=keeper.pid if keeper else None)
 
     def _signal_keeper(self) -> None:
         found = status.read(self.home)
@@ -196,16 +205,21 @@ class Engines:
         """Remove data, logs and, last, the record that tells where the data lies."""
         known = record.load(self.home)
         root = data_root(self.home, known) if known else self.home
-        if is_locked(root / status.ALIVE):
-            raise EngineError(f"Servers still run on the data in {root}. End them, then wipe again.")
-        for name in ("data", ".data.new"):
-            remove_tree(root / name)
-        if root != self.home:
-            remove_tree(root)
+        if root.is_dir():
+            self._remove_data(root)
         for log in ("keeper.log", "postgres.log", "valkey.log"):
             for path in (self.home / log, self.home / f"{log}.1"):
                 path.unlink(missing_ok=True)
         (self.home / record.FILE).unlink(missing_ok=True)
+
+    def _remove_data(self, root: Path) -> None:
+        with FileLock(root / status.ALIVE) as alive:
+            if not alive.exclusive(STOP_SECONDS):
+                raise EngineError(f"Servers still run on the data in {root}. End them, then wipe again.")
+            for name in ("data", ".data.new"):
+                remove_tree(root / name)
+            if root != self.home:
+                remove_tree(root)
 
     def _log(self) -> str:
         return log_tail(self.home / status.LOG)

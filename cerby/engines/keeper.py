@@ -1,8 +1,8 @@
 """The keeper: starts both engines of a home as its children and stops them when nobody uses them any more.
 
-`python -m cerby.engines.keeper <home> [--postgres-port N] [--valkey-port N]` returns as soon as a detached process has
-taken over; its state is in `keeper.json`, its log in `keeper.log`. Where the keeper itself is killed, the kernel
-ends the engines.
+`python -m cerby.engines.keeper <home> [--postgres-port N] [--valkey-port N]` returns as soon as a detached
+process has taken over; its state is in `keeper.json`, its log in `keeper.log`. Where the keeper itself is
+killed, the kernel ends the engines.
 """
 
 import argparse
@@ -24,7 +24,6 @@ from cerby.engines.supervisor import Supervisor
 
 TICK_SECONDS = 0.1
 GRACE_SECONDS = 1.0  # so that a command followed by another finds the engines running
-ALREADY_KEPT = 3  # exit status: another keeper lives
 
 _logger = logging.getLogger("cerby.engines.keeper")
 
@@ -51,7 +50,7 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     lock = FileLock(home / status.KEEPER)
     if not lock.try_exclusive():
-        return ALREADY_KEPT
+        return status.ALREADY_KEPT
     status.clear(home)
     if os.fork() > 0:
         return 0  # the child holds the lock on

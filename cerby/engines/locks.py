@@ -1,7 +1,8 @@
 """File locks: who uses the engines, who keeps them, who starts them.
 
-All are `flock` locks: they belong to an open file description, so the kernel drops them when the last process that
-holds it is gone, however it went. Lock files are never deleted; a deleted one could be locked by two at once.
+All are `flock` locks: they belong to an open file description, so the kernel drops them when the last process
+that holds it is gone, however it went. Lock files are never deleted; a deleted one could be locked by two at
+once.
 """
 
 import fcntl

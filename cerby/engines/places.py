@@ -1,7 +1,8 @@
 """Where things lie and which account the engines run as.
 
-An ordinary user's engines run as that user, with the data in the home. PostgreSQL refuses to run as root, so root's
-engines run as `nobody`: with the data in the home where that account may walk there, else below /var/lib/cerby.
+An ordinary user's engines run as that user, with the data in the home. PostgreSQL refuses to run as root, so
+root's engines run as `nobody`: with the data in the home where that account may walk there, else below
+/var/lib/cerby.
 """
 
 import hashlib
@@ -39,13 +40,13 @@ def engine_account() -> Account | None:
         entry = pwd.getpwnam(UNPRIVILEGED)
     except KeyError:
         raise EngineError(
-            f"This system has no account {UNPRIVILEGED!r} for the engines to run as: create it, or run as an ordinary user."
+            f"The engines need an account {UNPRIVILEGED!r} to run as: create it, or start as an ordinary user."
         ) from None
     return Account(entry.pw_uid, entry.pw_gid)
 
 
 def make_home(home: Path) -> None:
-    """Make the home where it is missing: 0700, for root 0711 so that the engines' account may walk through."""
+    """Make a missing home: 0700, for root 0711, so that the engines' account may walk through."""
     make_folder(home, 0o711 if os.geteuid() == 0 else 0o700)
 
 
@@ -70,8 +71,8 @@ def make_data_root(home: Path, record: Record, account: Account | None) -> Path:
         (root / "home").write_text(f"{home}\n")  # tells an administrator whose data this is
     if account is not None and not can_walk(root, account):
         raise EngineError(
-            f"The engines run as {UNPRIVILEGED!r}, which may not reach its data in {root}: let others pass through the "
-            "parent folders (chmod o+x) as they did when the data was made."
+            f"The engines run as {UNPRIVILEGED!r}, which may not reach its data in {root}: let others pass "
+            "through the parent folders (chmod o+x) as they did when the data was made."
         )
     return root
 

@@ -6,7 +6,8 @@ import socket
 from cerby.engines.errors import EngineError
 from cerby.engines.record import HOST
 
-# Below the range that Linux hands out for outgoing connections (32768 and up), which would take a port now and then.
+# Below the range that Linux hands out for outgoing connections (32768 and up), which would take a port now
+# and then.
 _CHOICE = range(20_000, 32_000)
 _ATTEMPTS = 200
 
@@ -23,7 +24,7 @@ def is_free(port: int) -> bool:
 
 
 def choose(name: str, *, given: int | None, remembered: int, avoid: int = 0) -> int:
-    """The port for `name` ("postgres" or "valkey"): the given one, else the remembered one if free, else a new one.
+    """The port for `name`, "postgres" or "valkey": as given, else as remembered if free, else a new one.
 
     Raises EngineError where the given port is taken.
     """

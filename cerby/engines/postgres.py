@@ -5,7 +5,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg import sql
@@ -35,8 +35,8 @@ _SETTINGS = {
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Statements, and the rows quoted in DETAIL lines, can hold secrets and people's names: neither is logged, not even
-    # for a statement that fails.
+    # Statements, and the rows quoted in DETAIL lines, can hold secrets and people's names: neither is logged,
+    # not even for a statement that fails.
     "log_statement": "none",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
@@ -56,7 +56,7 @@ class Postgres:
     name: ClassVar[str] = "postgres"
 
     def initialise(self, admin_password: str) -> None:
-        """Make the cluster where it is missing; an interrupted attempt leaves only a folder that is thrown away.
+        """Make a missing cluster; an interrupted attempt leaves only a folder that is thrown away.
 
         Raises EngineError where initdb fails.
         """
@@ -132,7 +132,7 @@ def prepare(record: Record) -> None:
 
 
 def _make_role(connection: psycopg.Connection, name: str, password: str) -> None:
-    """Make an ordinary login role that may make databases. The server is sent the SCRAM verifier, not the password."""
+    """Make a login role that may make databases. The server is sent its SCRAM verifier, no password."""
     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
         return
     verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
@@ -148,12 +148,20 @@ def _make_database(connection: psycopg.Connection, name: str, *, owner: str) -> 
     connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
+# Said here, so that PGSSLMODE and its like in a caller's environment change nothing.
+_CONNECTION: dict[str, Any] = {
+    "connect_timeout": LOGIN_SECONDS,
+    "sslmode": "disable",
+    "gssencmode": "disable",
+}
+
+
 def _connect(url: str) -> psycopg.Connection:
     try:
-        return psycopg.connect(url, autocommit=True, connect_timeout=LOGIN_SECONDS)
+        return psycopg.connect(url, autocommit=True, **_CONNECTION)
     except psycopg.OperationalError as error:
         if "password authentication failed" in str(error):
             raise EngineError(
-                "PostgreSQL refuses the password that engines.json remembers: restore the file that belongs to this data."
+                "PostgreSQL refuses the password in engines.json: restore the file that belongs to this data."
             ) from None
         raise

@@ -24,8 +24,8 @@ Server = subprocess.Popen[bytes]
 class Runner:
     """How every server of one home is started.
 
-    `alive_fd` is a locked file that all of them, and their children, keep open: while that lock is held some process
-    of theirs still lives, which is how a later keeper knows that it must wait.
+    `alive_fd` is a locked file that all of them, and their children, keep open: while that lock is held some
+    process of theirs still lives, which is how a later keeper knows that it must wait.
     """
 
     account: Account | None
@@ -57,7 +57,7 @@ class Runner:
             os.close(output)
 
     def pipe(self, text: str) -> int:
-        """The read end of a pipe holding `text` (at most a few KiB), which the servers' account may also open by name."""
+        """The read end of a pipe with `text` (a few KiB at most); the servers' account may open it by name."""
         read, write = os.pipe()
         if self.account:
             os.fchown(read, self.account.uid, self.account.gid)
@@ -67,7 +67,7 @@ class Runner:
 
 
 def stop(server: Server, steps: tuple[tuple[int, float], ...]) -> None:
-    """Send each signal in turn until the server has ended within the seconds beside it; SIGKILL is the last resort."""
+    """Send each signal and wait the seconds beside it until the server has ended; at last SIGKILL."""
     for number, seconds in (*steps, (signal.SIGKILL, 10.0)):
         if server.poll() is not None:
             return

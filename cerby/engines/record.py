@@ -31,8 +31,8 @@ class Addresses:
 class Record:
     """The contents of `engines.json`. A port of 0 is not chosen yet.
 
-    `apart` is empty where the data lies in the home, else the name of its folder below `places.APART`. It is kept,
-    not worked out anew: a parent folder that is closed one day must not make the data seem lost.
+    `apart` is empty where the data lies in the home, else the name of its folder below `places.APART`. It is
+    kept, not worked out anew: a parent folder that is closed one day must not make the data seem lost.
     """
 
     apart: str
@@ -73,7 +73,7 @@ def load(home: Path) -> Record | None:
         return None
     except (ValueError, TypeError):
         raise EngineError(
-            f"{path} is damaged. Restore it from a backup; it holds the engines' passwords."
+            f"{path}, which holds the passwords, is damaged. Restore it, or delete it and wipe the engines."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What the keeper tells those who wait for it: `keeper.json`, beside the lock that the keeper holds while it lives."""
+"""What the keeper tells those who wait for it (`keeper.json`), and the names of the lock files."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,6 +11,8 @@ KEEPER = "keeper.lock"  # exclusive: the keeper, for as long as it lives
 STARTING_LOCK = "start.lock"  # exclusive: whoever starts, stops or wipes
 ALIVE = "engines.lock"  # beside the data; exclusive: held open by every process of the servers
 LOG = "keeper.log"
+
+ALREADY_KEPT = 3  # the exit status of a keeper that found another one
 
 STARTING = "starting"
 READY = "ready"

@@ -19,6 +19,9 @@ READY_SECONDS = 60.0  # recovery after a crash replays up to max_wal_size
 PORT_ATTEMPTS = 3
 RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
+RESTART_DELAY_SECONDS = (
+    0.4  # times the restarts so far: the children of a killed postmaster need a moment to go
+)
 
 _NOT_READY = (psycopg.OperationalError, redis.RedisError, OSError)
 _logger = logging.getLogger("cerby.engines.keeper")
@@ -72,19 +75,30 @@ class Supervisor:
         return [child for child in self.children.values() if child.server.poll() is not None]
 
     def recover(self) -> None:
-        """Start again what has fallen. Raises EngineError where that happened too often lately."""
+        """Start again what has fallen. Raises EngineError where that happens or fails too often."""
         for child in self.fallen():
             _logger.error("%s ended by itself with status %s", child.engine.name, child.server.returncode)
             del self.children[child.engine.name]
+        cause = ""
+        while self._may_restart():
+            time.sleep(RESTART_DELAY_SECONDS * len(self.restarted_at))
+            try:
+                return self.start()
+            except EngineError as error:
+                cause = str(error)
+                _logger.error("%s", cause)  # noqa: TRY400 (a trace tells nothing here)
+        raise EngineError(
+            f"The engines ended by themselves {RESTARTS} times within a minute. {cause}".strip()
+        )
+
+    def _may_restart(self) -> bool:
+        """Count one more restart of the last minute, if there may be one."""
         now = time.monotonic()
-        self.restarted_at = [*(at for at in self.restarted_at if now - at < RESTART_WINDOW_SECONDS), now]
-        if len(self.restarted_at) > RESTARTS:
-            raise EngineError(
-                f"An engine ended by itself {len(self.restarted_at)} times within a minute; the *.log files in "
-                f"{self.site.home} say why. Mend the cause and start again."
-            )
-        time.sleep(0.2 * len(self.restarted_at))  # the children of a killed postmaster need a moment to go
-        self.start()
+        self.restarted_at = [at for at in self.restarted_at if now - at < RESTART_WINDOW_SECONDS]
+        if len(self.restarted_at) >= RESTARTS:
+            return False
+        self.restarted_at.append(now)
+        return True
 
     def stop(self) -> None:
         """Stop both cleanly; nothing happens where they are stopped already."""

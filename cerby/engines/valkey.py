@@ -17,9 +17,10 @@ from cerby.engines.record import HOST, Record
 LOGIN_SECONDS = 5
 _STOP = ((signal.SIGTERM, 10.0),)
 
-# everysec and not always: the broker may lose everything (the tables are the queue, a sweep finds every due job), so a
-# power cut costing the last second does no harm, while always would charge an fsync to each wake-up. What was answered
-# survives a killed process either way, for it is written before the answer goes out.
+# everysec and not always: the broker may lose everything (the tables are the queue, a sweep finds every due
+# job), so a power cut costing the last second does no harm, while always would charge an fsync to each
+# wake-up. What was answered survives a killed process either way, for it is written before the answer goes
+# out.
 _SETTINGS = """\
 bind {host}
 port {port}
@@ -76,14 +77,14 @@ def log_in(record: Record) -> None:
         client.ping()
     except redis.AuthenticationError:
         raise EngineError(
-            "Valkey refuses the password that engines.json remembers: restore the file that belongs to this data."
+            "Valkey refuses the password in engines.json: restore the file that belongs to this data."
         ) from None
     finally:
         client.close()
 
 
 def first_users(password: str) -> str:
-    """The first contents of the ACL file: the default user, who may do everything, with the password's digest.
+    """The first ACL file: the default user, who may do everything, with the password's digest.
 
     `ACL SAVE` rewrites the file, so it is written once and then belongs to the server.
     """

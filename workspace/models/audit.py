@@ -8,8 +8,11 @@ from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
 
 APPEND_ONLY = [
     pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-    pgtrigger.Protect(name="no_truncate", operation=pgtrigger.Truncate, level=pgtrigger.Statement),
-]
+    pgtrigger.Trigger(
+        name="no_truncate", when=pgtrigger.Before, operation=pgtrigger.Truncate, level=pgtrigger.Statement,
+        func="RAISE EXCEPTION 'The audit trail is append-only.';",
+    ),
+]  # fmt: skip
 
 
 class AuditEvent(models.Model):
@@ -34,7 +37,7 @@ class AuditEvent(models.Model):
 
     class Meta:
         indexes = [
-            models.Index("workspace", "-id", name="audit_recent"),
+            models.Index(fields=["workspace", "-id"], name="audit_recent"),
             models.Index("subject_id", name="audit_subject"),
         ]
         triggers = APPEND_ONLY

@@ -29,6 +29,10 @@ class UserQuerySet(TenantQuerySet["User"]):
         """All who exist for anybody: active and disabled, but not those whose data was purged."""
         return self.filter(purged_at__isnull=True)
 
+    def listed(self) -> "UserQuerySet":
+        """All whom the identity provider still sees: a SCIM DELETE delists, a new create brings back."""
+        return self.filter(delisted_at__isnull=True, purged_at__isnull=True)
+
     def active(self) -> "UserQuerySet":
         return self.filter(is_active=True)
 
@@ -68,6 +72,7 @@ class User(AbstractBaseUser):
     provisioned_at = models.DateTimeField(null=True, editable=False)
     deactivated_at = models.DateTimeField(null=True, editable=False)
     deactivated_by = models.JSONField(null=True, editable=False)
+    delisted_at = models.DateTimeField(null=True, editable=False)
     purged_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -91,6 +96,9 @@ class User(AbstractBaseUser):
             ),
             models.CheckConstraint(
                 condition=Q(is_active=True) | Q(deactivated_at__isnull=False), name="user_inactive_since"
+            ),
+            models.CheckConstraint(
+                condition=Q(delisted_at=None) | Q(is_active=False), name="user_delisted_is_inactive"
             ),
             models.CheckConstraint(
                 condition=Q(purged_at=None) | Q(is_active=False, email="", external_id=""), name="user_purged_is_blank"

@@ -1,0 +1,94 @@
+"""Verbs on exposures: opened by a departure, closed by proof; the last one to close completes the offboarding."""
+
+from collections.abc import Collection
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
+from django.utils import timezone
+
+from rotation.models import Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
+from workspace import audit
+from workspace.access import Knowledge
+from workspace.audit import Actor
+from workspace.models import Account, RotationPolicy, SecretVersion
+
+
+def open_for(offboarding: Offboarding, known: Collection[Knowledge]) -> list[Knowledge]:
+    """One exposure for each account the person could have known; those the policy rotates are returned.
+
+    What the policy leaves alone is written down as left, and closed: it is an exception to show, not work to do.
+    """
+    now = timezone.now()
+    policy = RotationPolicy(offboarding.workspace.rotation_policy)
+    rotating = [item for item in known if _rotates(policy, item)]
+    chosen = {item.account_id for item in rotating}
+    Exposure.objects.bulk_create(
+        Exposure(
+            workspace_id=offboarding.workspace_id, offboarding=offboarding, account_id=item.account_id,
+            version_id=item.version_id, known_since=item.since, revealed_at=item.revealed_at, opened_at=now,
+            closed_at=None if item.account_id in chosen else now,
+            outcome="" if item.account_id in chosen else Outcome.LEFT_BY_POLICY,
+        )
+        for item in known
+    )  # fmt: skip
+    return rotating
+
+
+@transaction.atomic
+def close_proved(account: Account, *, actor: Actor) -> int:
+    """Close the account's exposures whose every version the person could have known is dead; how many."""
+    alive = SecretVersion.objects.filter(
+        account_id=OuterRef("account_id"), visible_from__isnull=False, proved_dead_at=None,
+        number__lte=OuterRef("version__number"),
+    )  # fmt: skip
+    return _close(Exposure.objects.open().filter(account=account).exclude(Exists(alive)), Outcome.PROVED_DEAD, actor)
+
+
+@transaction.atomic
+def close_changed_by_hand(account: Account, new: SecretVersion, *, actor: Actor) -> int:
+    """Close the account's exposures on a person's word that `new` replaced what was known; how many."""
+    known_before = Exposure.objects.open().filter(account=account, version__number__lt=new.number)
+    return _close(known_before, Outcome.CHANGED_BY_HAND, actor)
+
+
+@transaction.atomic
+def complete_if_closed(offboarding: Offboarding, *, actor: Actor) -> bool:
+    """Write the offboarding off as complete when nothing of it is open."""
+    Offboarding.objects.select_for_update(no_key=True).get(pk=offboarding.pk)
+    if offboarding.exposures.open().exists():
+        return False
+    now = timezone.now()
+    if Offboarding.objects.filter(pk=offboarding.pk, completed_at=None).update(completed_at=now):
+        audit.record(
+            offboarding.workspace, "offboarding.completed", offboarding, actor=actor, person=str(offboarding.user_id)
+        )
+    return True
+
+
+def unattended() -> list[Exposure]:
+    """Open exposures of accounts that no live job works on, as a lost race would leave them."""
+    live = RotationJob.objects.live().filter(account_id=OuterRef("account_id"))
+    return list(
+        Exposure.objects.open().exclude(Exists(live)).select_related("account", "workspace").order_by(F("opened_at"))
+    )
+
+
+def _close(closing: ExposureQuerySet, outcome: Outcome, actor: Actor) -> int:
+    rows = list(closing.select_for_update().values_list("pk", "offboarding_id"))
+    Exposure.objects.filter(pk__in=[pk for pk, _ in rows]).update(closed_at=timezone.now(), outcome=outcome)
+    offboardings = Offboarding.objects.filter(pk__in={offboarding for _, offboarding in rows})
+    for offboarding in offboardings.select_related("workspace").order_by("pk"):
+        complete_if_closed(offboarding, actor=actor)
+    return len(rows)
+
+
+def _rotates(policy: RotationPolicy, item: Knowledge) -> bool:
+    match policy:
+        case RotationPolicy.PRIVILEGED:
+            return item.is_privileged
+        case RotationPolicy.ALL:
+            return True
+        case RotationPolicy.REVEALED:
+            return item.revealed_at is not None
+        case RotationPolicy.NONE:
+            return False

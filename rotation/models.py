@@ -1,0 +1,145 @@
+"""The tables of a departure: the offboarding, what the person could have known, and the rotations it takes."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from rotation.states import FINISHED, JobState
+from workspace.models import Account, SecretVersion, TenantModel, TenantQuerySet, User
+
+
+class Offboarding(TenantModel):
+    """One departure of one person. Complete when its last exposure is closed."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="offboardings")
+    cause = models.CharField(max_length=200)
+    actor = models.JSONField()
+    started_at = models.DateTimeField(default=timezone.now)
+    completed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"Offboarding of {self.user}"
+
+
+class Outcome(models.TextChoices):
+    """How an exposure ended."""
+
+    PROVED_DEAD = "proved_dead", "Password proved dead"
+    CHANGED_BY_HAND = "changed_by_hand", "Changed by hand"
+    LEFT_BY_POLICY = "left_by_policy", "Left by the workspace's policy"
+
+
+class ExposureQuerySet(TenantQuerySet["Exposure"]):
+    def open(self) -> "ExposureQuerySet":
+        return self.filter(closed_at=None)
+
+
+class Exposure(TenantModel):
+    """That a person who left could have known a password that may still be alive.
+
+    `version` is the newest version of the account's password they could have known, `known_since` when they first
+    could, `revealed_at` when they first looked (empty: they never did).
+    """
+
+    offboarding = models.ForeignKey(Offboarding, on_delete=models.PROTECT, related_name="exposures")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="exposures")
+    version = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, related_name="exposures")
+    known_since = models.DateTimeField()
+    revealed_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
+
+    objects = ExposureQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("offboarding", "account", name="exposure_once"),
+            models.CheckConstraint(
+                condition=Q(closed_at=None, outcome="") | Q(closed_at__isnull=False) & ~Q(outcome=""),
+                name="exposure_closed_with_outcome",
+            ),
+        ]
+        indexes = [models.Index("account", condition=Q(closed_at=None), name="exposure_open")]
+
+    def __str__(self) -> str:
+        return f"{self.account} known to {self.offboarding.user}"
+
+
+class RotationJobQuerySet(TenantQuerySet["RotationJob"]):
+    def live(self) -> "RotationJobQuerySet":
+        return self.exclude(state__in=FINISHED)
+
+
+class RotationJob(TenantModel):
+    """A change of one account's password, from wanted to proved. The table is the queue.
+
+    A worker holds a job until `lease_until`; `fence` counts the leases, and a worker whose fence is not the
+    present one changes nothing. `resume_state` is where a waiting job goes on.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="rotation_jobs")
+    cause = models.CharField(max_length=200)
+    state = models.CharField(max_length=15, choices=JobState.choices, default=JobState.QUEUED)
+    resume_state = models.CharField(max_length=15, choices=JobState.choices, blank=True)
+    candidate = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    priority = models.PositiveSmallIntegerField(default=1)
+    requested_at = models.DateTimeField(default=timezone.now)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    woken_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    leased_by = models.CharField(max_length=120, blank=True)
+    fence = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    policy_refusals = models.PositiveSmallIntegerField(default=0)
+    failure_code = models.CharField(max_length=40, blank=True)
+    failure_detail = models.CharField(max_length=500, blank=True)
+    sessions_closed = models.PositiveIntegerField(default=0)
+    follow_ups = models.JSONField(default=list)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = RotationJobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "rotation"
+        constraints = [
+            models.UniqueConstraint(
+                "account", condition=~Q(state__in=FINISHED), name="rotation_one_live_job"
+            ),
+            models.CheckConstraint(
+                condition=Q(state=JobState.WAITING) & ~Q(resume_state="") | ~Q(state=JobState.WAITING),
+                name="rotation_waiting_resumes",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "priority", "next_attempt_at", condition=~Q(state__in=(*FINISHED, JobState.NEEDS_HUMAN)),
+                name="rotation_due",
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"Rotation of {self.account}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state not in FINISHED
+
+
+class RotationStep(TenantModel):
+    """One move of a job, with the fence of the lease that made it. Appended in the move's own transaction."""
+
+    job = models.ForeignKey(RotationJob, on_delete=models.PROTECT, related_name="steps")
+    fence = models.PositiveIntegerField()
+    from_state = models.CharField(max_length=15, choices=JobState.choices)
+    to_state = models.CharField(max_length=15, choices=JobState.choices)
+    note = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["at", "id"]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.get_from_state_display()} → {self.get_to_state_display()}"

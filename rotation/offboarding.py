@@ -1,0 +1,84 @@
+"""A person leaves: the one verb behind SCIM PATCH, PUT and DELETE, the admin's action and the command."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from rotation import exposures, jobs
+from rotation.models import Offboarding
+from workspace import access, audit, people
+from workspace.access import Knowledge
+from workspace.audit import Actor
+from workspace.errors import Refused
+from workspace.models import Account, Grant, TeamMembership, User, Workspace
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an offboarding would do: `known` with the accounts' names, and how much access ends."""
+
+    user: User
+    known: list[tuple[Account, Knowledge]]
+    grants: int
+    memberships: int
+
+
+def preview(user: User) -> Preview:
+    """What would happen if this person left now; changes nothing."""
+    known = access.could_have_known(user)
+    accounts = Account.objects.in_bulk([item.account_id for item in known])
+    return Preview(
+        user,
+        sorted(((accounts[item.account_id], item) for item in known), key=lambda pair: pair[0].name.lower()),
+        Grant.objects.filter(user=user, ended_at=None).count(),
+        TeamMembership.objects.filter(user=user, left_at=None).count(),
+    )
+
+
+@transaction.atomic
+def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
+    """End a person's access now, write down what they could have known, and have it changed.
+
+    One transaction; the number of statements does not depend on the number of accounts. A person whose access
+    had ended before is left as they are: the offboarding of that time is returned, None if there never was one.
+    """
+    known = access.could_have_known(people.lock(user))
+    gone = people.deactivate(user, actor=actor, reason=cause)
+    if gone is None:
+        return Offboarding.objects.filter(user=user).order_by("-started_at").first()
+    workspace = _workspace_of(gone)
+    offboarding = Offboarding.objects.create(workspace=workspace, user=gone, cause=cause[:200], actor=actor.to_json())
+    rotating = exposures.open_for(offboarding, known)
+    accounts = Account.objects.filter(pk__in=[item.account_id for item in rotating])
+    jobs.request(workspace, accounts, cause=f"Offboarding: {cause}")
+    audit.record(
+        workspace, "offboarding.started", offboarding, actor=actor,
+        person=str(gone.pk), exposures=len(known), rotations=len(rotating),
+    )  # fmt: skip
+    if not rotating:
+        exposures.complete_if_closed(offboarding, actor=actor)
+    return offboarding
+
+
+@transaction.atomic
+def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[str, int]:
+    """Delete a person's data for good, at the customer's request. Raises Refused while exposures are open."""
+    if not despite_exposures:
+        refuse_while_exposed(user)
+    return people.purge(user, actor=actor)
+
+
+def refuse_while_exposed(user: User) -> None:
+    """Raises Refused when a password this person could have known may still be alive."""
+    left = sum(item.exposures.open().count() for item in Offboarding.objects.filter(user=user))
+    if left:
+        raise Refused(
+            f"{left} password(s) that {user.user_name} could have known are not proved dead yet."
+            " Wait for the rotations, or say explicitly that the data shall go all the same."
+        )
+
+
+def _workspace_of(user: User) -> Workspace:
+    if user.workspace is None:
+        raise Refused("Platform staff belong to no workspace and are not offboarded from one.")
+    return user.workspace

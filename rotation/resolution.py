@@ -1,0 +1,41 @@
+"""A person's answer to a rotation that waits for one: "I changed it, this is the new password"."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from rotation import connectors, exposures, jobs
+from rotation.models import RotationJob
+from rotation.states import JobState
+from workspace import accounts, audit
+from workspace.audit import Actor
+from workspace.crypto import Secret
+from workspace.errors import Invalid, Refused
+
+
+@transaction.atomic
+def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> RotationJob:
+    """Take a password that a person says they set on the target.
+
+    Where the connector can verify, the engine asks the target and goes on to prove the old one dead; elsewhere the
+    person's word closes the exposures, and says so. Raises Refused for a job that waits for nobody.
+    """
+    job = RotationJob.objects.select_for_update(of=("self",)).select_related("account__workspace").get(pk=job.pk)
+    if job.state not in {JobState.NEEDS_HUMAN, JobState.WAITING}:
+        raise Refused(f"{job} does not wait for a person.")
+    if not password.reveal() or "\x00" in password.reveal():
+        raise Invalid("A password must not be empty or contain a NUL character.", field="password")
+    candidate = accounts.add_candidate(job.account, password)
+    verifies = connectors.of(job.account, timeout=1).capabilities.can_verify
+    audit.record(
+        job.workspace, "rotation.changed_by_hand", job, actor=actor, account=str(job.account_id),
+        version=candidate.number, verified_by_us=verifies,
+    )  # fmt: skip
+    lease = jobs.seize(job)
+    if verifies:
+        jobs.move(lease, JobState.UNKNOWN, note="a person entered a password", candidate=candidate, lease_until=None)
+        jobs.wake_on_commit([job.pk])
+    else:
+        accounts.make_current(candidate, at=timezone.now())
+        jobs.finish(lease, note="a person changed it by hand", candidate=candidate)
+        exposures.close_changed_by_hand(job.account, candidate, actor=actor)
+    return job

@@ -1,0 +1,30 @@
+"""What is looked for every few seconds, because the broker may lose everything and the rows are the truth."""
+
+import logging
+
+from rotation import exposures, jobs
+from workspace import audit
+from workspace.models import AuditEvent, Workspace
+
+logger = logging.getLogger(__name__)
+
+
+def once() -> None:
+    """Announce due rotations, want those that a lost race left out, chain new audit events."""
+    attend()
+    jobs.announce_due()
+    seal_audit()
+
+
+def attend() -> int:
+    """Want a rotation for each open exposure that nobody works on; how many accounts."""
+    accounts = {exposure.account_id: exposure.account for exposure in exposures.unattended()}
+    for account in accounts.values():
+        jobs.request(account.workspace, [account], cause="An open exposure had no rotation")
+    return len(accounts)
+
+
+def seal_audit() -> None:
+    unsealed = AuditEvent.objects.filter(seal=None, workspace__isnull=False).values("workspace")
+    for workspace in Workspace.objects.filter(pk__in=unsealed):
+        audit.seal(workspace)

@@ -1,0 +1,8 @@
+"""Django's registration of the SCIM door."""
+
+from django.apps import AppConfig
+
+
+class ScimConfig(AppConfig):
+    name = "scim"
+    verbose_name = "SCIM"

@@ -1,0 +1,45 @@
+"""Who is knocking: the bearer token becomes `request.workspace`, or the answer is a SCIM 401.
+
+Named by django-scim2's AUTH_CHECK_MIDDLEWARE. The stock class lets any browser session in and logs bodies; this one
+knows tokens only and logs nothing.
+"""
+
+from django.http import HttpRequest, HttpResponse
+from django_scim.middleware import SCIMAuthCheckMiddleware
+from django_scim.settings import scim_settings
+
+from scim import tokens
+from scim.errors import ScimError
+from scim.http import answer_error, client_address
+from workspace.audit import Actor
+from workspace.errors import Refused
+
+
+class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-scim2 is untyped
+    """Accepts `Bearer <token>` and, for Okta's "Header" authentication, the bare token."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        try:
+            token = tokens.authenticate(_credential(request), address=client_address(request))
+        except Refused as error:
+            response = answer_error(ScimError(error.detail, status=401))
+            response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
+            return response
+        request.workspace = token.workspace  # type: ignore[attr-defined]  # read by the views
+        request.actor = Actor("token", token.id, token.label)  # type: ignore[attr-defined]
+        return None
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        return response
+
+    def should_log_request(self, request: HttpRequest) -> bool:
+        return False
+
+
+def _credential(request: HttpRequest) -> str:
+    scheme, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
+    if rest and scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme and not rest:
+        return scheme
+    raise Refused("Send the token in the Authorization header: “Bearer” and the token.")

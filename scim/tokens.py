@@ -1,0 +1,65 @@
+"""Verbs on SCIM tokens: issue, revoke, authenticate."""
+
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from scim.models import ScimToken
+from workspace import audit, credentials
+from workspace.audit import Actor
+from workspace.crypto import Secret
+from workspace.errors import Invalid, Refused
+from workspace.models import Workspace
+
+KIND: Final = "scim"
+# The last use is noted at most this often, so that reading a page of people costs no write.
+USE_NOTED_EVERY: Final = timedelta(minutes=1)
+
+
+@transaction.atomic
+def issue(
+    workspace: Workspace, label: str, *, actor: Actor, days: int | None = None
+) -> tuple[ScimToken, Secret]:
+    """A new token and its text, which is shown this once. Raises Invalid for an empty label or no lifetime."""
+    label, days = label.strip(), settings.SCIM_TOKEN_DAYS if days is None else days
+    if not label or len(label) > 80:
+        raise Invalid("A token needs a label of at most 80 characters.", field="label")
+    if not 1 <= days <= 3650:
+        raise Invalid("A token lasts between 1 and 3650 days.", field="days")
+    issued = credentials.issue(KIND)
+    token = ScimToken.objects.create(
+        workspace=workspace, label=label, lookup=issued.lookup, digest=issued.digest,
+        created_by=actor.to_json(), expires_at=timezone.now() + timedelta(days=days),
+    )  # fmt: skip
+    audit.record(workspace, "scim_token.issued", token, actor=actor, label=label, days=days)
+    return token, issued.token
+
+
+@transaction.atomic
+def revoke(token: ScimToken, *, actor: Actor) -> None:
+    """End a token at once; one that has ended stays as it is."""
+    if ScimToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        audit.record(token.workspace, "scim_token.revoked", token, actor=actor, label=token.label)
+
+
+def authenticate(text: str, *, address: str | None) -> ScimToken:
+    """The token behind a text. Raises Refused with what to do; why is told only to who holds a real token."""
+    lookup = credentials.lookup_of(text, KIND)
+    token = ScimToken.objects.filter(lookup=lookup).select_related("workspace").first() if lookup else None
+    if token is None or not credentials.fits(text, token.digest):
+        raise Refused("The token is not valid. Copy it again from Cerby (SCIM tokens), or issue a new one there.")
+    if token.revoked_at is not None:
+        raise Refused(f"The token “{token.label}” was revoked on {token.revoked_at:%Y-%m-%d}. Issue a new one.")
+    if not token.is_valid:
+        raise Refused(f"The token “{token.label}” expired on {token.expires_at:%Y-%m-%d}. Issue a new one.")
+    _note_use(token, address)
+    return token
+
+
+def _note_use(token: ScimToken, address: str | None) -> None:
+    now = timezone.now()
+    if token.last_used_at is None or token.last_used_at < now - USE_NOTED_EVERY:
+        ScimToken.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address)
