@@ -1,0 +1,1 @@
+"""The tests mirror the tree; tests/e2e runs the real processes."""

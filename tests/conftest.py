@@ -1,0 +1,45 @@
+"""Fixtures every module may use: the two companies, the engines' addresses, and committed databases."""
+
+import os
+from collections.abc import Iterator
+
+import pgtrigger
+import pytest
+from django.test import TransactionTestCase
+
+from tests.companies import Company, company
+
+
+@pytest.fixture
+def acme(db: None) -> Company:
+    return company("acme")
+
+
+@pytest.fixture
+def rival(db: None) -> Company:
+    return company("rival")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_may_truncate() -> Iterator[None]:
+    """Tests with real commits empty the tables afterwards, the append-only ones as well."""
+    flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]  # private in Django
+
+    def unguarded(self: TransactionTestCase) -> None:
+        with pgtrigger.ignore():
+            flush(self)
+
+    TransactionTestCase._fixture_teardown = unguarded  # type: ignore[attr-defined]
+    yield
+    TransactionTestCase._fixture_teardown = flush  # type: ignore[attr-defined]
+
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With REQUIRE_ALL=1 a skip is a failure: nothing that CI should have is quietly missing."""
+    report = yield
+    if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1 and skipped: {report.longrepr}"
+    return report
