@@ -1,4 +1,4 @@
-"""Elements of multi-valued attributes and sub-attributes of complex ones, changed in place (RFC 7643 section 2.4)."""
+"""Elements of multi-valued attributes and parts of complex ones, changed in place (RFC 7643 section 2.4)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def spelling(holder: Mapping[str, Any], name: str) -> str | None:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The elements of a value: none of null, and one of a single value (OneLogin sends `emails` as an object)."""
+    """The elements of a value: none of null, one of a single value (OneLogin sends `emails` so)."""
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
@@ -58,10 +58,12 @@ def remove_values(elements: list[Any], given: list[Any]) -> list[Any]:
 
 
 def matching(
-    elements: list[Any], filter: Node | None, types: Mapping[str, AttributeType], within: str
+    elements: list[Any], condition: Node | None, types: Mapping[str, AttributeType], within: str
 ) -> list[Any]:
     """The elements that meet the filter of a path, all when there is none."""
-    return [e for e in elements if filter is None or matches(filter, _as_object(e), types, within=within)]
+    return [
+        e for e in elements if condition is None or matches(condition, _as_object(e), types, within=within)
+    ]
 
 
 def without(elements: list[Any], chosen: list[Any], sub: str | None) -> list[Any]:
@@ -79,7 +81,7 @@ def without(elements: list[Any], chosen: list[Any], sub: str | None) -> list[Any
 
 
 def keep_one_primary(elements: list[Any], chosen: list[Any]) -> None:
-    """A chosen element that is primary takes that from the others: true at most once (RFC 7643 section 2.4)."""
+    """A chosen element that is primary takes that from the others: once at most (RFC 7643 section 2.4)."""
     for winner in chosen:
         if not isinstance(winner, dict) or get(winner, "primary") is not True:
             continue

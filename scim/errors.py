@@ -4,16 +4,17 @@
 operators and limits; it never repeats a value out of the request, because a value may be a password.
 """
 
+# ruff: noqa: N818  # the classes carry the keywords of RFC 7644 table 9
 from typing import Any
 
-from django_scim.exceptions import SCIMException  # type: ignore[import-untyped]
+from django_scim.exceptions import SCIMException
 
 ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
 _SHOWN_CHARACTERS = 80
 
 
 def shown(name: object) -> str:
-    """A name out of the request, made safe to stand in a detail, a log line and a page: printable and short."""
+    """A name out of the request, made safe for a detail, a log line and a page: printable and short."""
     text = str(name)
     printable = "".join(c if c.isprintable() else "?" for c in text[:_SHOWN_CHARACTERS])
     return printable + ("…" if len(text) > _SHOWN_CHARACTERS else "")

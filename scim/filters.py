@@ -3,7 +3,7 @@
 Both readings give the same answer, RFC 7644 section 3.4.2.2:
 - `ne` is the true complement of `eq`: an attribute without a value is `ne "x"`; `eq null` is `not (… pr)`.
 - `pr` is "neither null nor empty". Every other operator is false without a value.
-- A multi-valued attribute meets a comparison when any element does; `emails eq "x"` means `emails.value eq "x"`.
+- A multi-valued attribute meets a comparison when any element does; `emails eq "x"` means `emails.value`.
 - A string that no column can hold (U+0000, a lone surrogate) and an id that is no UUID match nothing.
 """
 
@@ -37,7 +37,7 @@ from scim.grammar import And, AttributePath, Comparison, Literal, Node, Not, Or,
 
 
 class AttributeType(Enum):
-    """The data types of RFC 7643 section 2.3 as far as they differ in a comparison; the value is for people."""
+    """The data types of RFC 7643 section 2.3 as far as they differ in a comparison; values are for people."""
 
     TEXT = "string"
     EXACT = "case-exact string"
@@ -48,7 +48,7 @@ class AttributeType(Enum):
 
 
 Operand = str | bool | datetime | UUID | int | float
-# From an operator (eq co sw ew gt ge lt le pr; never ne) and an operand of the attribute's type (None with pr).
+# From an operator (eq co sw ew gt ge lt le pr; never ne) and an operand of the attribute's type (pr: None).
 # The condition must be true or false in every row, never SQL's NULL: it may be negated.
 Builder = Callable[[str, Any], Q]
 # From the filter in the brackets, whose names are those of one element: value, type, primary.
@@ -110,7 +110,7 @@ class Attribute:
 def text(column: Column) -> Attribute:
     """A case-insensitive string. `eq` is LOWER(column) = LOWER('…'), which an index on Lower(column) serves.
 
-    Both sides are lowered by PostgreSQL, whose idea of lower case the index holds; nothing need be registered.
+    Both sides are lowered by PostgreSQL, whose idea of lower case the index holds; nothing is registered.
     """
     return _string(column, AttributeType.TEXT, Lower)
 
@@ -131,7 +131,7 @@ def moment(column: Column) -> Attribute:
 
 
 def identifier(column: Column) -> Attribute:
-    """A UUID. A literal that is none matches nothing: Entra probes ids that cannot exist and wants an empty list."""
+    """A UUID. A literal that is none matches nothing: Entra probes ids and wants an empty list."""
     return Attribute(AttributeType.IDENTIFIER, _scalar(column))
 
 
@@ -173,8 +173,8 @@ def to_q(
 ) -> Q:
     """The condition on rows that a filter stands for.
 
-    `attributes` maps dotted names ("userName", "emails.value", "urn:…:2.0:User:department") to columns, in the
-    spelling an error should show; `value_paths` maps multi-valued names ("members") to what `members[…]` means.
+    `attributes` maps dotted names ("userName", "emails.value", "urn:…:2.0:User:department") to columns, in
+    the spelling an error should show; `value_paths` maps names ("members") to what `members[…]` means.
     Raises InvalidFilter for a name, operator or literal that cannot be served.
     """
     return _Rows(attributes, value_paths).q(node)
@@ -247,8 +247,9 @@ def matches(
 ) -> bool:
     """Whether a SCIM resource (plain JSON) meets the filter.
 
-    `types` has lower-case dotted names; a name not in it is taken for what the literal is, strings without regard
-    to case. `within` ("emails") says that `resource` is one element of that attribute. Raises InvalidFilter.
+    `types` has lower-case dotted names; a name not in it is taken for what the literal is, strings without
+    regard to case. `within` ("emails") says that `resource` is one element of that attribute. Raises
+    InvalidFilter.
     """
     match node:
         case And(terms):
@@ -359,7 +360,7 @@ def _is_present(value: Any) -> bool:
 
 
 def get(holder: Any, name: str) -> Any:
-    """The value under a name in any letter case, None when there is none; a plain element is its own `value`."""
+    """The value under a name in any letter case, None without one; a plain element is its own `value`."""
     if not isinstance(holder, Mapping):
         return holder if name.lower() == "value" else None
     if name in holder:

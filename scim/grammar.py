@@ -1,7 +1,7 @@
-"""SCIM attribute paths, filters and PATCH paths: text to syntax tree (RFC 7644 sections 3.4.2.2, 3.5.2, 3.10).
+"""SCIM attribute paths, filters and PATCH paths: text to syntax tree (RFC 7644 3.4.2.2, 3.5.2, 3.10).
 
 A recursive-descent parser. `not` binds tighter than `and`, `and` tighter than `or`; names, operators and the
-words true, false and null stand in any letter case. Length and depth are bounded, so no text can exhaust the stack.
+words true, false and null stand in any letter case. Length and depth are bounded: no text exhausts the stack.
 """
 
 import json
@@ -44,7 +44,7 @@ class AttributePath:
 
     @property
     def key(self) -> str:
-        """Lower-case dotted name, "name.givenname"; names outside the core schemas keep their URN in front."""
+        """Lower-case dotted name, "name.givenname"; names outside the core schemas keep their URN."""
         plain = f"{self.name}.{self.sub}" if self.sub else self.name
         return (f"{self.extension}:{plain}" if self.extension else plain).lower()
 
@@ -108,9 +108,9 @@ Node = Comparison | Present | And | Or | Not | ValuePath
 
 @dataclass(frozen=True, slots=True)
 class ParsedPath:
-    """The target of a PATCH operation: `attribute`, `attribute.sub`, `attribute[filter]` or `attribute[filter].sub`.
+    """The target of a PATCH operation: `name`, `name.sub`, `name[filter]` or `name[filter].sub`.
 
-    The sub-attribute stands in `attribute.sub` in either form.
+    The sub-attribute stands in `attribute.sub` in both forms.
     """
 
     attribute: AttributePath
@@ -126,7 +126,7 @@ def parse_filter(text: str) -> Node:
 
 
 def parse_path(text: str) -> ParsedPath:
-    """The target named by a PATCH `path`. Raises InvalidPath, or InvalidFilter for what stands in brackets."""
+    """The target named by a PATCH `path`. Raises InvalidPath; InvalidFilter for what is in brackets."""
     parser = _Parser(text, InvalidPath)
     attribute = parser.attribute()
     node = parser.bracket(attribute) if parser.peek().text == "[" else None
@@ -144,7 +144,7 @@ class _Token(NamedTuple):
 
 
 class _Parser:
-    """One pass over one text. `error` is raised for faults outside brackets, InvalidFilter for those inside."""
+    """One pass over one text. `error` is raised for faults outside brackets, InvalidFilter inside."""
 
     def __init__(self, text: str, error: type[ScimError]) -> None:
         self.error = error
@@ -232,7 +232,7 @@ class _Parser:
         return AttributePath(match["name"], match["sub"], match["urn"])
 
     def bracket(self, path: AttributePath) -> Node:
-        """`[filter]` behind a path; RFC 7644 figure 1 knows neither brackets in brackets nor sub-attributes before."""
+        """`[filter]` behind a path; RFC 7644 figure 1 knows no brackets within, no sub-attribute before."""
         if self.inside or path.sub is not None:
             raise self.fail(
                 self.peek(), "no bracket here: it stands behind a top-level multi-valued attribute"

@@ -1,7 +1,7 @@
 """Group membership asked for by a PATCH, as runs of ids (RFC 7644 section 3.5.2).
 
-A team can have 100,000 members, so membership is never read into a resource, patched and written back: what the
-operations want is collected here, and the team's verbs apply it in the database.
+A team can have 100,000 members, so membership is never read into a resource, patched and written back: what
+the operations want is collected here, and the team's verbs apply it in the database.
 """
 
 from collections.abc import Iterable
@@ -53,10 +53,10 @@ class GroupChanges:
 def member_changes(operations: Any) -> tuple[GroupChanges, list[dict[str, Any]]]:
     """Part the membership from the rest: the changes, and the operations left for `apply`, possibly none.
 
-    Understands Okta's `members[value eq "id"]`, Entra's list of values on remove, path "members" with one or many
-    members (objects or plain ids) and a path-less value that has `members`. A remove of "members" without a value
-    is Replace(()); one with an empty list changes nothing. Raises what `parse_operations` raises, InvalidValue for
-    a member without a value, InvalidFilter or InvalidPath for other targets on members.
+    Understands Okta's `members[value eq "id"]`, Entra's list of values on remove, path "members" with one or
+    many members (objects or plain ids) and a path-less value with `members`. A remove of "members" without a
+    value is Replace(()); one with an empty list changes nothing. Raises what `parse_operations` raises,
+    InvalidValue for a member without a value, InvalidFilter or InvalidPath for other targets.
     """
     runs: list[tuple[type[Run], dict[str, None]]] = []
     rest: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ def member_changes(operations: Any) -> tuple[GroupChanges, list[dict[str, Any]]]
 
 
 def _push(runs: list[tuple[type[Run], dict[str, None]]], kind: type[Run], ids: Iterable[str]) -> None:
-    """Append a run, or let the last one take it up when it is of the same kind; a dict keeps ids once, in order."""
+    """Append a run, or let a last one of the same kind take it up; a dict keeps ids once, in order."""
     wanted = dict.fromkeys(ids)
     if kind is Replace:
         if runs and runs[-1][0] is Replace:
@@ -97,7 +97,6 @@ def _take_members(operation: Operation, runs: list[tuple[type[Run], dict[str, No
         if path.filter is not None or path.attribute.sub is not None:
             raise InvalidPath(f"'members' in a value without a path takes a list of members. {_SUPPORTED}")
         _push(runs, Replace if operation.op == "replace" else Add, _ids(rest.pop(key), operation.op))
-    # A rename that only carried members along leaves nothing behind; an operation sent empty stays as it came.
     return Operation(operation.op, None, rest)
 
 
@@ -123,11 +122,11 @@ def _targeted(operation: Operation, path: ParsedPath) -> tuple[type[Run], tuple[
 
 
 def _filtered(node: Node) -> Iterable[str]:
-    if isinstance(node, Or):
-        return [member for term in node.terms for member in _filtered(term)]
-    if isinstance(node, Comparison) and node.operator == "eq" and node.path.key == "value":
-        if isinstance(node.value, str) and node.value:
-            return [node.value]
+    match node:
+        case Or(terms):
+            return [member for term in terms for member in _filtered(term)]
+        case Comparison(path, "eq", str(member)) if path.key == "value" and member:
+            return [member]
     raise InvalidFilter(f"This filter on members is not supported. {_SUPPORTED}")
 
 

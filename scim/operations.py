@@ -15,7 +15,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: `op` in lower case, `path` or None, `value` (None when null, or absent from a remove)."""
+    """One operation: `op` in lower case, `path` or None, `value` (None when null or absent)."""
 
     op: str
     path: str | None
@@ -45,7 +45,7 @@ def check_storable(value: Any, where: str) -> None:
 
 
 def _walk(value: Any) -> Iterator[tuple[Any, int]]:
-    """Every key and value below, with its depth; a list of work, because recursion is what is guarded against."""
+    """Every key and value below, with its depth; no recursion, for that is what is guarded against."""
     waiting: list[tuple[Any, int]] = [(value, 0)]
     while waiting:
         item, depth = waiting.pop()

@@ -1,4 +1,4 @@
-"""PATCH: operations applied to a plain SCIM resource (RFC 7644 section 3.5.2). Members of groups: `scim.members`."""
+"""PATCH applied to a plain SCIM resource (RFC 7644 section 3.5.2). Members of groups: `scim.members`."""
 
 import re
 from collections.abc import Mapping
@@ -38,11 +38,12 @@ _SCHEMA_URN = re.compile(r".*:[0-9]+(?:\.[0-9]+)*:[A-Za-z][\w-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What apply must know of a resource type. Letter case is of no account; the spelling is what gets stored.
+    """What apply must know of a resource type. Letter case is of no account; the spelling is what is stored.
 
-    `attributes` are the top-level names, `multi_valued` and `complex` (single-valued with sub-attributes) some of
-    them; `booleans` and `read_only` may be dotted ("emails.primary"); `extensions` are URNs. Names of extensions,
-    when they must be listed, are "urn:…:2.0:User:name". `schemas` is known and multi-valued, id and meta read-only.
+    `attributes` are the top-level names; `multi_valued` and `complex` (single-valued with sub-attributes) say
+    what some of them are; `booleans` and `read_only` may be dotted ("emails.primary"); `extensions` are URNs,
+    whose attributes, where they must be listed, are "urn:…:2.0:User:name". id, externalId, schemas and meta
+    need not be named: id and meta are read-only, schemas is multi-valued.
     """
 
     urn: str
@@ -57,9 +58,10 @@ class Schema:
 def apply(resource: JsonObject, operations: Any, schema: Schema) -> JsonObject:
     """The resource after all operations, as a new dict; `resource` and `operations` stay as they are.
 
-    Everything or nothing: raises InvalidSyntax, InvalidPath, InvalidFilter, InvalidValue, NoTarget or Mutability.
-    Removing what is not there is no error, so that a repeated request succeeds. Attributes left without a value
-    are absent from the result. Read-only members of a path-less value are ignored; a path to one is an error.
+    All or nothing: raises InvalidSyntax, InvalidPath, InvalidFilter, InvalidValue, NoTarget or Mutability.
+    Removing what is not there is no error, so that a repeated request succeeds. Attributes left without a
+    value are absent from the result. Read-only members of a path-less value are ignored; a path to one is an
+    error. A group's `members` must have been parted off by `member_changes`.
     """
     patch = _Patch(deepcopy(resource), schema)
     for operation in parse_operations(operations):
@@ -74,7 +76,7 @@ def _spellings(names: frozenset[str]) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where an operation aims: an attribute of the core (`urn` None) or of an extension; no name: all of it."""
+    """Where an operation aims: a core attribute (`urn` None) or one of an extension; no name: all of it."""
 
     urn: str | None
     name: str | None
@@ -115,7 +117,7 @@ class _Patch:
             self._merge(operation.op, operation.value)
 
     def _merge(self, op: str, value: JsonObject) -> None:
-        """A value without a path: its keys are paths (plain, dotted, filtered, under a URN, or a whole extension)."""
+        """A value without a path: its keys are paths: plain, dotted, filtered, under a URN."""
         for key, part in value.items():
             if key.lower() == self.schema.urn.lower() and isinstance(part, dict):
                 self._merge(op, part)
@@ -186,11 +188,12 @@ class _Patch:
 
     def _write_extension(self, op: str, target: _Target, value: Any) -> None:
         if value is None:
-            return self._remove(target, None)
-        if not isinstance(value, dict):
+            self._remove(target, None)
+        elif not isinstance(value, dict):
             raise InvalidValue(f"'{target}' is an extension and takes an object of its attributes.")
-        for name, part in value.items():
-            self._write(op, _Target(target.urn, name), part)
+        else:
+            for name, part in value.items():
+                self._write(op, _Target(target.urn, name), part)
 
     def _write(self, op: str, target: _Target, value: Any) -> None:
         assert target.name is not None
@@ -211,7 +214,7 @@ class _Patch:
         return merge(base, value) if isinstance(value, dict) else value
 
     def _check_shape(self, target: _Target, value: Any) -> None:
-        """What a single-valued attribute cannot take; an extension's attributes are not known and kept as sent."""
+        """What a single-valued attribute cannot take; an extension's are not known and kept as sent."""
         if target.filter is not None:
             raise InvalidPath(f"'{target}' is not multi-valued, so no filter in brackets applies to it.")
         if target.urn is not None:
@@ -237,9 +240,7 @@ class _Patch:
             chosen = [self._created(op, target)]
             elements.append(chosen[0])
         elif target.sub is None and op == "replace":
-            for (
-                element
-            ) in chosen:  # "entire", RFC 7644 section 3.5.2.3; what the filter says of it still holds
+            for element in chosen:  # the entire element goes, but what the filter says of it still holds
                 element.clear()
                 element.update(self._equalities(target) or {})
         for element in chosen:
@@ -248,14 +249,14 @@ class _Patch:
         return elements
 
     def _created(self, op: str, target: _Target) -> JsonObject:
-        """The element that a path with no match makes: of the filter's `eq` terms, as Entra expects of an add."""
+        """What a path with no match makes: an element of the filter's `eq` terms, as Entra expects of add."""
         terms = self._equalities(target)
         if terms is None or (target.filter is not None and op == "replace"):
             raise NoTarget(f"No element of '{target}' matches the filter in the path.")
         return terms
 
     def _equalities(self, target: _Target) -> JsonObject | None:
-        """{"type": "work"} out of `type eq "work"`, terms joined by `and`; None for a filter that says more."""
+        """{"type": "work"} out of `type eq "work"`, terms joined by `and`; None when it says more."""
         if target.filter is None:
             return {}
         found: JsonObject = {}
@@ -298,8 +299,8 @@ class _Patch:
             store(holder, key or target.name, self._without_elements(target, as_list(current), value))
         else:
             self._check_shape(target, None)
-            parts = current if target.sub and isinstance(current, dict) else {}
-            store(holder, key or target.name, merge(parts, {target.sub or "": None}))
+            sub = target.sub if isinstance(current, dict) else None
+            store(holder, key or target.name, merge(current, {sub: None}) if sub and current else None)
         self._drop_if_empty(target)
 
     def _without_elements(self, target: _Target, elements: list[Any], value: Any) -> list[Any]:
@@ -310,7 +311,7 @@ class _Patch:
     # Where it is kept
 
     def _holder(self, target: _Target, *, create: bool) -> JsonObject:
-        """The dict that holds the attribute: the resource, or one extension's; a loose one when there is none."""
+        """The dict that holds the attribute: the resource, or one extension's; without one, a loose one."""
         if target.urn is None:
             return self.resource
         key = spelling(self.resource, target.urn) or target.urn
