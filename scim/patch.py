@@ -32,8 +32,6 @@ _COMMON = frozenset({"id", "externalId", "schemas", "meta"})
 # Okta sends the id inside a value without a path, and clients send back the resource they read.
 _IGNORED_IN_A_VALUE = frozenset({"id", "schemas", "meta"})
 _CORE_PREFIX = "urn:ietf:params:scim:schemas:core:"
-# A URN that ends like a schema's (…:2.0:User): what follows it is the name of an attribute.
-_SCHEMA_URN = re.compile(r".*:[0-9]+(?:\.[0-9]+)*:[A-Za-z][\w-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +163,8 @@ class _Patch:
     def _extension(self, path: str, value: Any) -> str | None:
         """The URN when the path is that of a whole extension, else None.
 
-        `urn:a:2.0:User` may be an extension, or the attribute User of `urn:a:2.0`. Known URNs decide; else an
-        object is taken for an extension, unless a URN that ends like a schema's stands before the last colon.
+        `urn:a:2.0:User` may be an extension, or the attribute User of `urn:a:2.0`. Known URNs decide; under an
+        unknown one an object is an extension (Okta's end in …:1.0:user:custom) and kept as sent.
         """
         if not path.lower().startswith("urn:") or "[" in path:
             return None
@@ -174,7 +172,7 @@ class _Patch:
             return self._spelled(path)
         before = path.rpartition(":")[0]
         owned = self._is_extension(before) or before.lower().startswith(_CORE_PREFIX)
-        if isinstance(value, dict) and not owned and not _SCHEMA_URN.fullmatch(before):
+        if isinstance(value, dict) and not owned:
             return path
         return None
 
