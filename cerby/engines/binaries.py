@@ -103,7 +103,7 @@ def _copy_trees(source: Path, trees: tuple[Path, ...], copy: Path) -> None:
 def _open_copy(copy: Path) -> None:
     """Let everybody read and execute our copy, and nobody but root write it."""
     for folder, _, names in os.walk(copy):
-        os.chmod(folder, 0o755)
+        os.chmod(folder, 0o755)  # noqa: S103 (programs, which hold no secret)
         for name in names:
             path = Path(folder, name)
             path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)

@@ -15,7 +15,7 @@ class EngineError(Exception):
     """The engines cannot be had; the text says in a sentence or two what to do. Carries no secret."""
 
 
-class PortTaken(EngineError):
+class PortTakenError(EngineError):
     """A server found its port occupied: the keeper may choose another one."""
 
 
@@ -36,7 +36,7 @@ def explain(name: str, what: str, log: Path, since: int = 0) -> EngineError:
     if _DISK_FULL.search(tail):
         return disk_full(f"{name} {what}")
     if _PORT_TAKEN.search(tail):
-        return PortTaken(f"{name} {what}: its port is taken by another program.")
+        return PortTakenError(f"{name} {what}: its port is taken by another program.")
     return EngineError(f"{name} {what}. The end of {log} says:\n{tail or '(nothing)'}")
 
 

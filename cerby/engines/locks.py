@@ -70,11 +70,8 @@ def is_locked(path: Path) -> bool:
 def holders(path: Path, *, without: int | None = None) -> list[int]:
     """Pids of the processes that have `path` open, as far as this account may see them, save `without`."""
     wanted = path.stat()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) != without and _holds(process / "fd", wanted):
-            found.append(int(process.name))
-    return sorted(found)
+    pids = (int(process.name) for process in Path("/proc").glob("[0-9]*"))
+    return sorted(pid for pid in pids if pid != without and _holds(Path(f"/proc/{pid}/fd"), wanted))
 
 
 def has_open(pid: int, path: Path) -> bool:

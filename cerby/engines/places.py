@@ -40,7 +40,7 @@ def engine_account() -> Account | None:
         entry = pwd.getpwnam(UNPRIVILEGED)
     except KeyError:
         raise EngineError(
-            f"The engines need an account {UNPRIVILEGED!r} to run as: create it, or start as an ordinary user."
+            f"The engines need an account {UNPRIVILEGED!r} to run as: create it, or start as another user."
         ) from None
     return Account(entry.pw_uid, entry.pw_gid)
 

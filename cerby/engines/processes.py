@@ -48,7 +48,7 @@ class Runner:
                 pass_fds=(self.alive_fd,),
                 umask=0o077,
                 # Runs after the uid change, which would clear it; safe, for the keeper has one thread.
-                preexec_fn=_die_with_parent(death_signal),  # noqa: PLW1509
+                preexec_fn=_die_with_parent(death_signal),
                 user=self.account.uid if self.account else None,
                 group=self.account.gid if self.account else None,
                 extra_groups=[] if self.account else None,
@@ -57,7 +57,7 @@ class Runner:
             os.close(output)
 
     def pipe(self, text: str) -> int:
-        """The read end of a pipe with `text` (a few KiB at most); the servers' account may open it by name."""
+        """The read end of a pipe with `text` (some KiB at most), which the servers' account may reopen."""
         read, write = os.pipe()
         if self.account:
             os.fchown(read, self.account.uid, self.account.gid)

@@ -10,7 +10,7 @@ import psycopg
 import redis
 
 from cerby.engines import ports, postgres, record
-from cerby.engines.errors import EngineError, PortTaken, explain, log_tail
+from cerby.engines.errors import EngineError, PortTakenError, explain, log_tail
 from cerby.engines.processes import Server
 from cerby.engines.record import Record
 from cerby.engines.site import Site
@@ -19,9 +19,8 @@ READY_SECONDS = 60.0  # recovery after a crash replays up to max_wal_size
 PORT_ATTEMPTS = 3
 RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
-RESTART_DELAY_SECONDS = (
-    0.4  # times the restarts so far: the children of a killed postmaster need a moment to go
-)
+# Times the restarts so far: the children of a killed postmaster need a moment to go.
+RESTART_DELAY_SECONDS = 0.2
 
 _NOT_READY = (psycopg.OperationalError, redis.RedisError, OSError)
 _logger = logging.getLogger("cerby.engines.keeper")
@@ -64,7 +63,7 @@ class Supervisor:
             try:
                 self._launch_missing()
                 break
-            except PortTaken as error:  # between our look and the server's
+            except PortTakenError as error:  # between our look and the server's
                 _logger.warning("%s", error)
                 if attempt == PORT_ATTEMPTS:
                     raise
@@ -147,6 +146,6 @@ class Supervisor:
             time.sleep(0.03)
         del self.children[engine.name]
         error = explain(engine.name, "did not start", engine.log, child.log_start)
-        if isinstance(error, PortTaken) and self.given[engine.name] is not None:
+        if isinstance(error, PortTakenError) and self.given[engine.name] is not None:
             raise ports.taken(engine.name, self._port(engine.name))
         raise error

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cerby.engines.binaries import Binaries
 from cerby.engines.errors import EngineError
@@ -19,8 +21,8 @@ _STOP = ((signal.SIGTERM, 10.0),)
 
 # everysec and not always: the broker may lose everything (the tables are the queue, a sweep finds every due
 # job), so a power cut costing the last second does no harm, while always would charge an fsync to each
-# wake-up. What was answered survives a killed process either way, for it is written before the answer goes
-# out.
+# wake-up. A killed server loses next to nothing either way: the file is written with the answer, only the
+# fsync waits.
 _SETTINGS = """\
 bind {host}
 port {port}
@@ -71,7 +73,12 @@ def log_in(record: Record) -> None:
     Raises redis.RedisError while the server is not ready, EngineError where it refuses the password.
     """
     client = redis.Redis.from_url(
-        record.addresses().redis_url, socket_timeout=LOGIN_SECONDS, socket_connect_timeout=LOGIN_SECONDS
+        record.addresses().redis_url,
+        socket_timeout=LOGIN_SECONDS,
+        socket_connect_timeout=LOGIN_SECONDS,
+        retry=Retry(
+            NoBackoff(), 0
+        ),  # the default would sleep for seconds; who waits for the server asks again
     )
     try:
         client.ping()
