@@ -126,7 +126,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = ROOT / "var" / "static"
+STATIC_ROOT = ENVIRONMENT.home / "static" if ENVIRONMENT.is_production else None
 WHITENOISE_USE_FINDERS = not ENVIRONMENT.is_production
 
 CELERY_BROKER_URL = ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0"
@@ -155,14 +155,15 @@ CALL_TIMEOUT_SECONDS = ENVIRONMENT.call_timeout_seconds
 LEASE_SECONDS = ENVIRONMENT.lease_seconds
 ALLOW_LOOPBACK_TARGETS = ENVIRONMENT.allow_loopback_targets or not ENVIRONMENT.is_production
 SCIM_TOKEN_DAYS = ENVIRONMENT.scim_token_days
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 FAILPOINTS = ENVIRONMENT.failpoints if ENVIRONMENT.mode is Mode.TEST else ""
 
 SCIM_SERVICE_PROVIDER = {
     "USER_ADAPTER": "scim.adapters.UserAdapter",
     "GROUP_ADAPTER": "scim.adapters.GroupAdapter",
     "GROUP_MODEL": "workspace.models.Team",
-    "USER_FILTER_PARSER": "scim.filters.UserFilter",
-    "GROUP_FILTER_PARSER": "scim.filters.GroupFilter",
+    "USER_FILTER_PARSER": "scim.attributes.UserFilter",
+    "GROUP_FILTER_PARSER": "scim.attributes.GroupFilter",
     "SERVICE_PROVIDER_CONFIG_MODEL": "scim.schemas.ServiceProviderConfig",
     "AUTH_CHECK_MIDDLEWARE": "scim.auth.TokenMiddleware",
     "SCHEMAS_GETTER": "scim.schemas.all_schemas",

@@ -72,8 +72,13 @@ def member_changes(operations: Any) -> tuple[GroupChanges, list[dict[str, Any]]]
     return GroupChanges(tuple(kind(tuple(ids)) for kind, ids in runs)), rest
 
 
+def member_ids(value: Any) -> tuple[str, ...]:
+    """The ids in a whole document's `members`: objects, one object, plain ids or null. Raises InvalidValue."""
+    return _ids(value, "replace")
+
+
 def _push(runs: list[tuple[type[Run], dict[str, None]]], kind: type[Run], ids: Iterable[str]) -> None:
-    """Append a run, or let a last one of the same kind take it up; a dict keeps ids once, in order."""
+    """Append a run, or let a last one of its kind take it up; a dict keeps ids once, in order."""
     wanted = dict.fromkeys(ids)
     if kind is Replace:
         if runs and runs[-1][0] is Replace:

@@ -163,8 +163,8 @@ class _Patch:
     def _extension(self, path: str, value: Any) -> str | None:
         """The URN when the path is that of a whole extension, else None.
 
-        `urn:a:2.0:User` may be an extension, or the attribute User of `urn:a:2.0`. Known URNs decide; under an
-        unknown one an object is an extension (Okta's end in …:1.0:user:custom) and kept as sent.
+        `urn:a:2.0:User` may be an extension, or the attribute User of `urn:a:2.0`. Known URNs decide; under
+        an unknown one, an object is an extension (Okta's end in …:1.0:user:custom) and kept as sent.
         """
         if not path.lower().startswith("urn:") or "[" in path:
             return None

@@ -42,6 +42,14 @@ def find(workspace: Workspace, user_id: UUID) -> User:
     return user
 
 
+def find_listed(workspace: Workspace, user_id: UUID) -> User:
+    """A person the identity provider sees, disabled or not. Raises NotFound."""
+    user = User.objects.filter(workspace=workspace, pk=user_id).listed().first()
+    if user is None:
+        raise NotFound(f"No user in this workspace has the id {user_id}.")
+    return user
+
+
 def lock(user: User) -> User:
     """The person's row, fresh and locked FOR UPDATE, so that nobody joins them to anything meanwhile."""
     return User.objects.select_for_update().get(pk=user.pk)

@@ -1,0 +1,211 @@
+"""SCIM documents and what they say: a request's JSON becomes wishes, a row becomes JSON.
+
+What has a column is kept there; every other attribute and extension is kept as sent and comes back the same
+(Okta updates by PUT of our own GET). A password is dropped: Okta's is random filler when password sync is off.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from scim.errors import InvalidValue
+from scim.filters import get
+from scim.members import member_ids
+from scim.paging import resource_location
+from scim.schemas import GROUP, GROUP_URN, USER, USER_URN
+from workspace.models import Team, User
+from workspace.people import Profile
+
+_SERVER_OWNED: Final = {"id", "schemas", "meta"}
+_USER_COLUMNS: Final = _SERVER_OWNED | {
+    "username", "displayname", "externalid", "name", "emails", "active", "password", "groups",
+}  # fmt: skip
+_GROUP_COLUMNS: Final = _SERVER_OWNED | {"displayname", "externalid", "members"}
+_NAME_COLUMNS: Final = {"givenname", "familyname"}
+_SPELLINGS: Final = {name.lower(): name for name in USER.attributes | GROUP.attributes}
+
+
+@dataclass(frozen=True)
+class UserWishes:
+    """What a document wants of a person; `active` None leaves that as it is."""
+
+    profile: Profile
+    active: bool | None
+
+
+@dataclass(frozen=True)
+class GroupWishes:
+    """What a document wants of a team; `members` None leaves them as they are."""
+
+    display_name: str
+    external_id: str
+    attributes: dict[str, Any]
+    members: list[UUID] | None
+
+
+def user_wishes(document: Mapping[str, Any]) -> UserWishes:
+    """Read a User document (RFC 7643 section 4.1). Raises InvalidValue naming the attribute that is wrong."""
+    name = _object(document, "name")
+    user_name = _text(document, "userName")
+    emails = _emails(document)
+    attributes = _kept(document, _USER_COLUMNS)
+    other_names = _kept(name, _NAME_COLUMNS)
+    if other_names:
+        attributes["name"] = other_names
+    if emails:
+        attributes["emails"] = emails
+    return UserWishes(
+        Profile(
+            user_name=user_name,
+            email=_primary(emails) or (user_name if "@" in user_name else ""),
+            given_name=_text(name, "givenName"),
+            family_name=_text(name, "familyName"),
+            display_name=_text(document, "displayName"),
+            external_id=_text(document, "externalId"),
+            attributes=attributes,
+        ),
+        _active(get(document, "active")),
+    )
+
+
+def group_wishes(document: Mapping[str, Any]) -> GroupWishes:
+    """Read a Group document (RFC 7643 section 4.2). Raises InvalidValue naming the attribute that is wrong."""
+    named = any(key.lower() == "members" for key in document)
+    return GroupWishes(
+        _text(document, "displayName"),
+        _text(document, "externalId"),
+        _kept(document, _GROUP_COLUMNS),
+        as_ids(member_ids(get(document, "members"))) if named else None,
+    )
+
+
+def as_ids(texts: Iterable[str]) -> list[UUID]:
+    """Member ids as UUIDs. One that cannot be an id here is nobody's, and is refused like any stranger's."""
+    found = []
+    for text in texts:
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            found.append(UUID(int=0))
+    return found
+
+
+def user_document(user: User, teams: Iterable[tuple[UUID, str]]) -> dict[str, Any]:
+    """A person as a User resource; `teams` are (id, displayName) of those they are in."""
+    kept: dict[str, Any] = dict(user.attributes)
+    name = {**kept.pop("name", {}), "givenName": user.given_name, "familyName": user.family_name}
+    emails = kept.pop("emails", None) or ([_email(user.email)] if user.email else [])
+    name.setdefault("formatted", f"{user.given_name} {user.family_name}".strip())
+    document: dict[str, Any] = {
+        "schemas": [USER_URN, *sorted(key for key in kept if key.startswith("urn:"))],
+        "id": str(user.id),
+        "externalId": user.external_id,
+        "userName": user.user_name,
+        "name": {key: value for key, value in name.items() if value},
+        "displayName": user.display_name,
+        "emails": emails,
+        "active": user.is_active,
+        **kept,
+        "groups": [_group_reference(*team) for team in teams],
+        "meta": _meta("User", "Users", user),
+    }
+    return _without_empty(document)
+
+
+def group_document(team: Team, members: Iterable[tuple[UUID, str]] | None) -> dict[str, Any]:
+    """A team as a Group resource; `members` are (id, display) of its people, None leaves them out."""
+    document: dict[str, Any] = {
+        "schemas": [GROUP_URN, *sorted(key for key in team.attributes if key.startswith("urn:"))],
+        "id": str(team.id),
+        "externalId": team.external_id,
+        "displayName": team.display_name,
+        **team.attributes,
+        "meta": _meta("Group", "Groups", team),
+    }
+    document = _without_empty(document)
+    if members is not None:
+        document["members"] = [_member(*member) for member in members]
+    return document
+
+
+def _member(user_id: UUID, display: str) -> dict[str, str]:
+    location = resource_location("Users", user_id)
+    return {"value": str(user_id), "display": display, "type": "User", "$ref": location}
+
+
+def _group_reference(team_id: UUID, display: str) -> dict[str, str]:
+    location = resource_location("Groups", team_id)
+    return {"value": str(team_id), "display": display, "type": "direct", "$ref": location}
+
+
+def _meta(kind: str, endpoint: str, row: User | Team) -> dict[str, str]:
+    return {
+        "resourceType": kind,
+        "created": row.created_at.isoformat(),
+        "lastModified": row.updated_at.isoformat(),
+        "location": resource_location(endpoint, row.id),
+    }
+
+
+def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
+    """An attribute without a value is left out (RFC 7643 section 2.5)."""
+    return {key: value for key, value in document.items() if value not in ("", None, [], {}) or key == "active"}
+
+
+def _email(address: str) -> dict[str, Any]:
+    return {"value": address, "type": "work", "primary": True}
+
+
+def _kept(document: Mapping[str, Any], columns: set[str]) -> dict[str, Any]:
+    return {
+        _SPELLINGS.get(key.lower(), key): value
+        for key, value in document.items()
+        if key.lower() not in columns and value is not None
+    }
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = get(document, name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidValue(f"{name} must be a string.")
+    return value
+
+
+def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = get(document, name)
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidValue(f"{name} must be an object.")
+    return value
+
+
+def _emails(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The addresses as sent; OneLogin sends a single object, and some a bare string."""
+    value = get(document, "emails")
+    given = value if isinstance(value, list) else [value] if value else []
+    emails = [{"value": item} if isinstance(item, str) else item for item in given]
+    for item in emails:
+        if not isinstance(item, dict) or not isinstance(get(item, "value") or "", str):
+            raise InvalidValue('emails must be a list of objects such as {"value": "a@example.com"}.')
+    return [item for item in emails if get(item, "value")]
+
+
+def _primary(emails: list[dict[str, Any]]) -> str:
+    """The address marked primary, else the one for work, else the first."""
+    ranked = sorted(
+        emails, key=lambda item: (get(item, "primary") not in (True, "true", "True"), get(item, "type") != "work")
+    )
+    return str(get(ranked[0], "value")) if ranked else ""
+
+
+def _active(value: Any) -> bool | None:
+    """A boolean, or Entra's "True" and "False"."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    raise InvalidValue("active must be true or false.")

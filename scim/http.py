@@ -1,0 +1,79 @@
+"""SCIM over HTTP: reading a body, writing an answer, translating errors at the edge."""
+
+import json
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django_scim.exceptions import SCIMException
+
+from scim.errors import InvalidSyntax, InvalidValue, ScimError, Uniqueness
+from workspace.errors import CerbyError, Conflict, Invalid, NotFound
+
+CONTENT_TYPE: Final = "application/scim+json"
+
+
+def read_object(request: HttpRequest) -> dict[str, Any]:
+    """The body as a JSON object, whatever its Content-Type says. Raises InvalidSyntax with what is wrong."""
+    try:
+        text = request.body.decode("utf-8-sig")
+        document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidSyntax(f"The body is not UTF-8 (byte {error.start}).") from error
+    except json.JSONDecodeError as error:
+        raise InvalidSyntax(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
+    except RecursionError as error:
+        raise InvalidSyntax("The body is nested too deeply.") from error
+    if not isinstance(document, dict):
+        raise InvalidSyntax("The body must be a JSON object.")
+    return document
+
+
+def answer(document: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    response = HttpResponse(body, status=status, content_type=CONTENT_TYPE)
+    location = document.get("meta", {}).get("location")
+    if location:
+        response["Location"] = location
+    return response
+
+
+def answer_error(error: ScimError) -> HttpResponse:
+    return answer(error.to_dict(), status=error.status)
+
+
+def translated(error: CerbyError | SCIMException) -> ScimError:
+    """One of our errors, or one of django-scim2's, as the SCIM error an administrator reads (RFC 7644, 3.12)."""
+    match error:
+        case ScimError():
+            return error
+        case NotFound():
+            return ScimError(error.detail, status=404)
+        case Conflict():
+            return Uniqueness(error.detail)
+        case Invalid():
+            return InvalidValue(error.detail)
+        case CerbyError():
+            return ScimError(error.detail, status=403)
+    return ScimError(error.detail, status=int(error.status), scim_type=error.scim_type)
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address the request came from, as the outermost proxy we trust saw it."""
+    hops = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    trusted = settings.TRUSTED_PROXIES
+    if trusted and len(hops) >= trusted:
+        return hops[-trusted]
+    address: str | None = request.META.get("REMOTE_ADDR")
+    return address
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise InvalidSyntax("The body names an attribute twice in one object.")
+    return document
+
+
+def _no_constant(name: str) -> Any:
+    raise InvalidSyntax(f"{name} is not a JSON number.")

@@ -1,0 +1,18 @@
+"""Everything under /scim/v2/. The namespace must be `scim`: django-scim2 reverses its names."""
+
+from django.urls import re_path
+
+from scim import views
+
+app_name = "scim"
+
+urlpatterns = [
+    re_path(r"^$", views.Unknown.as_view(), name="root"),
+    re_path(r"^(?:\.search|Bulk|Me|Users/\.search|Groups/\.search)/?$", views.Unknown.as_view(), {"known": True}),
+    re_path(r"^Users(?:/(?P<uuid>[^/]+))?/?$", views.UsersView.as_view(), name="users"),
+    re_path(r"^Groups(?:/(?P<uuid>[^/]+))?/?$", views.GroupsView.as_view(), name="groups"),
+    re_path(r"^ServiceProviderConfig/?$", views.ServiceProviderConfigView.as_view(), name="service-provider-config"),
+    re_path(r"^ResourceTypes(?:/(?P<uuid>[^/]+))?/?$", views.ResourceTypesView.as_view(), name="resource-types"),
+    re_path(r"^Schemas(?:/(?P<uuid>[^/]+))?/?$", views.SchemasView.as_view(), name="schemas"),
+    re_path(r"^.*$", views.Unknown.as_view()),
+]

@@ -1,0 +1,92 @@
+"""The token decides the workspace, and nothing else lets anybody in."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from scim import tokens
+from scim.models import ScimToken
+from tests.companies import TESTS, Company
+from workspace.crypto import Secret
+
+pytestmark = pytest.mark.django_db
+
+
+def knock(authorization: str | None) -> Any:
+    headers = {"authorization": authorization} if authorization is not None else {}
+    return Client(headers=headers).get("/scim/v2/Users")
+
+
+def test_bearer_and_the_bare_token_are_accepted(acme: Company) -> None:
+    assert knock(f"Bearer {acme.scim_token}").status_code == 200
+    assert knock(f"bearer   {acme.scim_token}").status_code == 200
+    assert knock(acme.scim_token).status_code == 200
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer x", "Basic abc def", "cerby_scim_" + "a" * 48])
+def test_anything_else_is_a_scim_401(acme: Company, authorization: str | None) -> None:
+    answer = knock(authorization)
+    assert answer.status_code == 401
+    assert answer["Content-Type"] == "application/scim+json"
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+    assert answer.json()["status"] == "401"
+    assert answer.json()["detail"]
+
+
+def test_a_browser_session_opens_no_door(acme: Company) -> None:
+    assert acme.browser().get("/scim/v2/Users").status_code == 401
+
+
+def test_an_api_key_opens_no_door(acme: Company) -> None:
+    assert knock(f"Bearer {acme.api_key}").status_code == 401
+
+
+def test_a_token_with_one_character_changed_is_refused_without_a_query(
+    acme: Company, django_assert_num_queries: Any
+) -> None:
+    last = "a" if acme.scim_token[-1] != "a" else "b"
+    with django_assert_num_queries(0):
+        assert knock(f"Bearer {acme.scim_token[:-1]}{last}").status_code == 401
+
+
+def test_a_revoked_token_says_so_to_its_holder(acme: Company, rival: Company) -> None:
+    tokens.revoke(ScimToken.objects.get(workspace=acme.workspace), actor=TESTS)
+    assert "revoked" in knock(f"Bearer {acme.scim_token}").json()["detail"]
+    assert knock(f"Bearer {rival.scim_token}").status_code == 200
+
+
+def test_an_expired_token_says_so_to_its_holder(acme: Company) -> None:
+    ScimToken.objects.filter(workspace=acme.workspace).update(expires_at=timezone.now() - timedelta(days=1))
+    assert "expired" in knock(f"Bearer {acme.scim_token}").json()["detail"]
+
+
+def test_the_token_is_stored_as_a_digest_only(acme: Company) -> None:
+    row = ScimToken.objects.filter(workspace=acme.workspace).values().get()
+    assert acme.scim_token not in str(row)
+    assert bytes(row["digest"]) != acme.scim_token.encode()
+
+
+def test_the_last_use_is_noted_at_most_once_a_minute(acme: Company) -> None:
+    knock(acme.scim_token)
+    first = ScimToken.objects.get(workspace=acme.workspace)
+    assert (first.last_used_at is not None, first.last_used_from) == (True, "127.0.0.1")
+    knock(acme.scim_token)
+    assert ScimToken.objects.get(workspace=acme.workspace).last_used_at == first.last_used_at
+
+
+def test_discovery_answers_with_counters(acme: Company) -> None:
+    for path, known in (("ResourceTypes", "User"), ("Schemas", "urn:ietf:params:scim:schemas:core:2.0:User")):
+        listed = acme.okta().get(f"/scim/v2/{path}").json()
+        assert listed["totalResults"] == len(listed["Resources"]) == listed["itemsPerPage"]
+        assert acme.okta().get(f"/scim/v2/{path}/{known}").json()["id"] == known
+        assert acme.okta().get(f"/scim/v2/{path}/none").status_code == 404
+    assert acme.okta().get("/scim/v2/ServiceProviderConfig").json()["patch"] == {"supported": True}
+
+
+def test_a_token_never_shows_in_a_repr(acme: Company) -> None:
+    _, text = tokens.issue(acme.workspace, "second", actor=TESTS)
+    assert isinstance(text, Secret)
+    assert repr(text) == str(text) == f"{text}" == "***"
