@@ -10,14 +10,14 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from workspace import accounts, audit
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound
-from workspace.models import Account, Grant, GrantRole, Reveal, Team, User
+from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, Team, TeamMembership, User
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,26 @@ def reachable_accounts(user: User) -> QuerySet[Account]:
     return Account.objects.filter(
         workspace_id=user.workspace_id, archived_at=None, id__in=live.values("account_id")
     ).order_by("name")
+
+
+def listed_accounts(user: User, search: str = "") -> QuerySet[Account]:
+    """Those accounts with `password_set_at` (None: no password is stored), narrowed to the ones whose name or
+    username contains `search` in any letter case. One statement."""
+    if "\x00" in search:
+        return Account.objects.none()
+    current = SecretVersion.objects.current().filter(account_id=OuterRef("pk")).values("visible_from")
+    accounts = reachable_accounts(user).annotate(password_set_at=Subquery(current))
+    found = Q(name__icontains=search) | Q(username__icontains=search)
+    return accounts.filter(found) if search else accounts
+
+
+def live_grants(user: User, account: Account) -> QuerySet[Grant]:
+    """The grants by which a person may use an account now: their own, then those of teams they are in."""
+    through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
+    grants = Grant.objects.for_workspace(account.workspace).filter(account=account, ended_at=None)
+    return grants.filter(Q(user=user) | Q(team__in=through)).select_related("team").order_by(
+        F("team__display_name").asc(nulls_first=True)
+    )
 
 
 @transaction.atomic
@@ -135,8 +155,7 @@ def _check_holder(account: Account, holder: User | Team) -> None:
     if holder.workspace_id != account.workspace_id:
         raise Invalid("A grant stays within one workspace.", field="user")
     if isinstance(holder, User):
-        holder = User.objects.select_for_update(no_key=True).get(pk=holder.pk)
-        if not holder.is_active:
+        if not User.objects.select_for_update(no_key=True).get(pk=holder.pk).is_active:
             raise Invalid(f"{holder} is disabled and cannot be given access.", field="user")
     elif holder.disbanded_at is not None:
         raise Invalid(f"The team {holder} was disbanded.", field="team")

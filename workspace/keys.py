@@ -1,12 +1,15 @@
 """API keys: a person's own way into the API, ended with their access."""
 
+from uuid import UUID
+
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from workspace import audit, credentials
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.errors import Invalid, Refused
+from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import ApiKey, User
 
 KIND = "key"
@@ -16,7 +19,7 @@ KIND = "key"
 def issue(user: User, label: str, *, actor: Actor) -> tuple[ApiKey, Secret]:
     """A new key and its text, which is shown this once. Raises Refused for a person without access."""
     label = label.strip()
-    if not label or len(label) > 80:
+    if not label or len(label) > 80 or "\x00" in label:
         raise Invalid("A key needs a label of at most 80 characters.", field="label")
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not user.is_active or user.workspace is None:
@@ -27,6 +30,19 @@ def issue(user: User, label: str, *, actor: Actor) -> tuple[ApiKey, Secret]:
     )
     audit.record(user.workspace, "api_key.issued", key, actor=actor, person=str(user.id))
     return key, issued.token
+
+
+def live(user: User) -> QuerySet[ApiKey]:
+    """A person's keys that have not ended, newest first."""
+    return ApiKey.objects.filter(user=user, revoked_at=None).order_by("-created_at", "-id")
+
+
+def find(user: User, key_id: UUID) -> ApiKey:
+    """A person's own key, ended or not. Raises NotFound."""
+    key = ApiKey.objects.filter(user=user, pk=key_id).select_related("workspace").first()
+    if key is None:
+        raise NotFound("You have no such API key.")
+    return key
 
 
 @transaction.atomic
@@ -42,7 +58,7 @@ def authenticate(token: str) -> User | None:
     if lookup is None:
         return None
     key = ApiKey.objects.filter(lookup=lookup, revoked_at=None).select_related("user__workspace").first()
-    if key is None or not credentials.fits(token, key.digest) or not key.user.is_active:
+    if key is None or not credentials.fits(token, bytes(key.digest)) or not key.user.is_active:
         return None
     ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
     return key.user
