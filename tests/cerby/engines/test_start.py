@@ -14,17 +14,18 @@ from .conftest import Uses, answer, eventually, is_quiet, keeper_pid, server_pid
 
 def write(addresses_url: str, redis_url: str) -> None:
     with psycopg.connect(addresses_url) as connection:
+        connection.execute("DROP TABLE IF EXISTS kept")
         connection.execute("CREATE TABLE kept (word text)")
         connection.execute("INSERT INTO kept VALUES ('still here')")
     redis.Redis.from_url(redis_url).set("kept", "still here")
 
 
-def test_a_second_start_is_the_first_one(home: Path, uses: Uses) -> None:
-    first = uses.start(home)
-    keeper, servers = keeper_pid(home), server_pids(home)
-    assert uses.start(home) == first
-    assert keeper_pid(home) == keeper
-    assert set(servers) & set(server_pids(home))
+def test_a_second_start_is_the_first_one(used_home: Path, uses: Uses) -> None:
+    first = uses.start(used_home)
+    keeper, servers = keeper_pid(used_home), server_pids(used_home)
+    assert uses.start(used_home) == first
+    assert keeper_pid(used_home) == keeper
+    assert set(servers) & set(server_pids(used_home))
 
 
 def test_many_starting_at_once_share_one_keeper(home: Path, uses: Uses) -> None:
@@ -44,61 +45,61 @@ def test_two_homes_run_side_by_side(tmp_path: Path, home: Path, open_home: Path,
         assert connection.execute("SELECT to_regclass('kept')").fetchone() == (None,)
 
 
-def test_released_engines_stop_and_come_back_with_ports_and_data(home: Path, uses: Uses) -> None:
-    engines = Engines(home)
+def test_released_engines_stop_and_come_back_with_ports_and_data(used_home: Path, uses: Uses) -> None:
+    engines = Engines(used_home)
     first = engines.start()
     write(first.database_url, first.redis_url)
     engines.release()
-    eventually(lambda: is_quiet(home))
-    again = uses.start(home)
+    eventually(lambda: is_quiet(used_home))
+    again = uses.start(used_home)
     assert again == first
     with psycopg.connect(again.database_url) as connection:
         assert connection.execute("SELECT word FROM kept").fetchone() == ("still here",)
     assert redis.Redis.from_url(again.redis_url).get("kept") == b"still here"
 
 
-def test_a_remembered_port_that_is_taken_is_replaced_for_good(home: Path, uses: Uses) -> None:
-    first = uses.start(home)
-    stop_at_once(home)
+def test_a_remembered_port_that_is_taken_is_replaced_for_good(used_home: Path, uses: Uses) -> None:
+    first = uses.start(used_home)
+    stop_at_once(used_home)
     with socket.create_server(("127.0.0.1", first.postgres_port)):
-        second = uses.start(home)
-        stop_at_once(home)
+        second = uses.start(used_home)
+        stop_at_once(used_home)
     assert second.postgres_port != first.postgres_port
     assert second.valkey_port == first.valkey_port
-    assert uses.start(home) == second
+    assert uses.start(used_home) == second
 
 
-def test_a_given_port_that_is_taken_is_named(home: Path, uses: Uses) -> None:
+def test_a_given_port_that_is_taken_is_named(used_home: Path, uses: Uses) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         for name in ("postgres_port", "valkey_port"):
             with pytest.raises(EngineError, match=rf"Port {port} on 127\.0\.0\.1, .*{name}"):
-                uses.start(home, **{name: port})
-    assert uses.start(home).postgres_port != port
+                uses.start(used_home, **{name: port})
+    assert uses.start(used_home).postgres_port != port
 
 
-def test_given_ports_are_used_also_right_after_others(home: Path, uses: Uses) -> None:
-    before = Engines(home)
+def test_given_ports_are_used_also_right_after_others(used_home: Path, uses: Uses) -> None:
+    before = Engines(used_home)
     before.start()
     before.release()
     wanted = ports.choose("postgres", given=None, remembered=0)
-    assert uses.start(home, postgres_port=wanted).postgres_port == wanted
+    assert uses.start(used_home, postgres_port=wanted).postgres_port == wanted
 
 
-def test_other_ports_are_refused_while_somebody_uses_these(home: Path, uses: Uses) -> None:
-    process = uses.process(home)
+def test_other_ports_are_refused_while_somebody_uses_these(used_home: Path, uses: Uses) -> None:
+    process = uses.process(used_home)
     answer(process)
     wanted = ports.choose("postgres", given=None, remembered=0)
     with pytest.raises(EngineError, match=str(process.pid)):
-        uses.start(home, postgres_port=wanted)
+        uses.start(used_home, postgres_port=wanted)
 
 
-def test_wiping_is_refused_with_the_users_named(home: Path, uses: Uses) -> None:
-    process = uses.process(home)
+def test_wiping_is_refused_with_the_users_named(used_home: Path, uses: Uses) -> None:
+    process = uses.process(used_home)
     answer(process)
     with pytest.raises(EngineError, match=rf"pid {process.pid}\."):
-        Engines(home).wipe()
-    assert psycopg.connect(uses.start(home).database_url).execute("SELECT 1").fetchone() == (1,)
+        Engines(used_home).wipe()
+    assert psycopg.connect(uses.start(used_home).database_url).execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_wiped_home_starts_empty_with_new_passwords(home: Path) -> None:
