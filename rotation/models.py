@@ -51,7 +51,7 @@ class Exposure(TenantModel):
     closed_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
 
-    objects = ExposureQuerySet.as_manager()
+    objects = ExposureQuerySet.as_manager()  # type: ignore[misc]  # narrows TenantModel's
 
     class Meta:
         constraints = [
@@ -99,7 +99,7 @@ class RotationJob(TenantModel):
     follow_ups = models.JSONField(default=list)
     finished_at = models.DateTimeField(null=True)
 
-    objects = RotationJobQuerySet.as_manager()
+    objects = RotationJobQuerySet.as_manager()  # type: ignore[misc]  # narrows TenantModel's
 
     class Meta:
         verbose_name = "rotation"

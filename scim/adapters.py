@@ -29,6 +29,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
     """A person as a SCIM User."""
 
     id_field = "id"
+    obj: User
     wishes: UserWishes
 
     def __init__(self, obj: User, request: HttpRequest | None = None) -> None:
@@ -45,8 +46,8 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
             memberships = TeamMembership.objects.filter(
                 user_id__in=list(groups), left_at=None, team__disbanded_at=None
             ).order_by("team_id")
-            for user_id, *team in memberships.values_list("user_id", "team_id", "team__display_name"):
-                groups[user_id].append((team[0], team[1]))
+            for user_id, team_id, name in memberships.values_list("user_id", "team_id", "team__display_name"):
+                groups[user_id].append((team_id, name))
         return [projection.of(documents.user_document(user, groups[user.id])) for user in users]
 
     def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
@@ -130,6 +131,7 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
     """A team as a SCIM Group."""
 
     id_field = "id"
+    obj: Team
     wishes: GroupWishes
 
     def __init__(self, obj: Team, request: HttpRequest | None = None) -> None:

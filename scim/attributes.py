@@ -12,6 +12,7 @@ from scim.filters import Attribute, AttributeType, boolean, exact, fixed, identi
 from scim.grammar import parse_filter
 from workspace.models import Team, TeamMembership, User, Workspace
 
+
 def _member_of(live: QuerySet[TeamMembership], column: str) -> Attribute:
     """A reference through live memberships: which person is in the group, which group the person is in."""
 

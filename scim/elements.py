@@ -57,13 +57,9 @@ def remove_values(elements: list[Any], given: list[Any]) -> list[Any]:
     return [element for element in elements if not any(_is_same(element, each) for each in given)]
 
 
-def matching(
-    elements: list[Any], condition: Node | None, types: Mapping[str, AttributeType], within: str
-) -> list[Any]:
+def matching(elements: list[Any], condition: Node | None, types: Mapping[str, AttributeType], within: str) -> list[Any]:
     """The elements that meet the filter of a path, all when there is none."""
-    return [
-        e for e in elements if condition is None or matches(condition, _as_object(e), types, within=within)
-    ]
+    return [e for e in elements if condition is None or matches(condition, _as_object(e), types, within=within)]
 
 
 def without(elements: list[Any], chosen: list[Any], sub: str | None) -> list[Any]:

@@ -4,7 +4,6 @@
 operators and limits; it never repeats a value out of the request, because a value may be a password.
 """
 
-# ruff: noqa: N818  # the classes carry the keywords of RFC 7644 table 9
 from typing import Any
 
 from django_scim.exceptions import SCIMException

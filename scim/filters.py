@@ -138,9 +138,7 @@ def identifier(column: Column) -> Attribute:
 def fixed(value: str | bool) -> Attribute:
     """A name that holds one value in every row, such as the `type` of a lone work address."""
     kind = AttributeType.BOOLEAN if isinstance(value, bool) else AttributeType.TEXT
-    return Attribute(
-        kind, lambda op, operand: ~NO_ROW if op == "pr" or _holds(kind, op, value, operand) else NO_ROW
-    )
+    return Attribute(kind, lambda op, operand: ~NO_ROW if op == "pr" or _holds(kind, op, value, operand) else NO_ROW)
 
 
 def _string(column: Column, kind: AttributeType, fold: Callable[[Any], Any]) -> Attribute:
@@ -183,9 +181,7 @@ def to_q(
 class _Rows:
     """One translation into Q, over tables whose names are folded once."""
 
-    def __init__(
-        self, attributes: Mapping[str, Attribute], value_paths: Mapping[str, ValuePathBuilder]
-    ) -> None:
+    def __init__(self, attributes: Mapping[str, Attribute], value_paths: Mapping[str, ValuePathBuilder]) -> None:
         self.attributes = {name.lower(): attribute for name, attribute in attributes.items()}
         self.value_paths = {name.lower(): builder for name, builder in value_paths.items()}
         self.names = ", ".join(sorted(attributes, key=str.lower))
@@ -208,9 +204,7 @@ class _Rows:
     def _value_path(self, path: AttributePath, inner: Node) -> Q:
         if path.key not in self.value_paths:
             known = ", ".join(sorted(self.value_paths)) or "none"
-            raise InvalidFilter(
-                f"No filter in brackets is supported on '{shown(path)}' (supported: {known})."
-            )
+            raise InvalidFilter(f"No filter in brackets is supported on '{shown(path)}' (supported: {known}).")
         return self.value_paths[path.key](inner)
 
     def _present(self, path: AttributePath) -> Q:
@@ -267,9 +261,7 @@ def matches(
             return _compare(node, resource, types, within)
 
 
-def _compare(
-    node: Comparison, resource: Mapping[str, Any], types: Mapping[str, AttributeType], within: str
-) -> bool:
+def _compare(node: Comparison, resource: Mapping[str, Any], types: Mapping[str, AttributeType], within: str) -> bool:
     key = f"{within}.{node.path.key}" if within else node.path.key
     kind = types.get(key) or types.get(f"{key}.value") or _type_of(node.value)
     operand = _operand(kind, node)
@@ -289,9 +281,7 @@ def _operand(kind: AttributeType, node: Comparison) -> Operand | None:
     if node.operator not in allowed:
         what = "null" if node.value is None else f"'{name}', a {kind.value}"
         usable = ", ".join(sorted(allowed))
-        raise InvalidFilter(
-            f"The operator {node.operator} does not apply to {what}. Usable: {usable} and pr."
-        )
+        raise InvalidFilter(f"The operator {node.operator} does not apply to {what}. Usable: {usable} and pr.")
     operand = _read(kind, node.value)
     if operand is None and node.value is not None and kind in _WANTED:
         raise InvalidFilter(f"'{name}' is a {kind.value} and is compared with {_WANTED[kind]}.")

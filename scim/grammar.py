@@ -26,9 +26,7 @@ _PATH = re.compile(
 )
 _SUB = re.compile(rf"\.({_NAME})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<mark>[()\[\]])|(?P<string>"(?:[^"\\]|\\.)*")|(?P<bare>[^\s()\[\]"]+))""", re.DOTALL
-)
+_TOKEN = re.compile(r"""\s*(?:(?P<mark>[()\[\]])|(?P<string>"(?:[^"\\]|\\.)*")|(?P<bare>[^\s()\[\]"]+))""", re.DOTALL)
 _WORDS = {"true": True, "false": False, "null": None}
 
 Literal = str | bool | int | float | None
@@ -152,9 +150,7 @@ class _Parser:
         self.depth = 0
         self.next = 0
         if len(text) > MAX_LENGTH:
-            raise error(
-                f"A filter or path may have at most {MAX_LENGTH:,} characters; this one has {len(text):,}."
-            )
+            raise error(f"A filter or path may have at most {MAX_LENGTH:,} characters; this one has {len(text):,}.")
         self.tokens = self._tokens(text)
 
     def _tokens(self, text: str) -> list[_Token]:
@@ -184,9 +180,7 @@ class _Parser:
 
     def end(self) -> None:
         if self.peek().kind != "end":
-            raise self.fail(
-                self.peek(), "'and', 'or' or the end" if self.error is InvalidFilter else "the end"
-            )
+            raise self.fail(self.peek(), "'and', 'or' or the end" if self.error is InvalidFilter else "the end")
 
     def disjunction(self) -> Node:
         terms = self._joined("or", self._conjunction)
@@ -234,9 +228,7 @@ class _Parser:
     def bracket(self, path: AttributePath) -> Node:
         """`[filter]` behind a path; RFC 7644 figure 1 knows no brackets within, no sub-attribute before."""
         if self.inside or path.sub is not None:
-            raise self.fail(
-                self.peek(), "no bracket here: it stands behind a top-level multi-valued attribute"
-            )
+            raise self.fail(self.peek(), "no bracket here: it stands behind a top-level multi-valued attribute")
         self.inside = True
         node = self._nested("]")
         self.inside = False
@@ -283,9 +275,7 @@ class _Parser:
         try:
             return str(json.loads(token.text))
         except ValueError:
-            raise self.fail(
-                token, "a valid JSON string (an escape or a control character in it is wrong)"
-            ) from None
+            raise self.fail(token, "a valid JSON string (an escape or a control character in it is wrong)") from None
 
     def _real(self, token: _Token) -> float:
         number = float(token.text)

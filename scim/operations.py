@@ -39,9 +39,7 @@ def check_storable(value: Any, where: str) -> None:
         if depth > MAX_VALUE_DEPTH:
             raise InvalidValue(f"{where}: a value may be nested at most {MAX_VALUE_DEPTH} levels deep.")
         if isinstance(leaf, str) and _UNSTORABLE.search(leaf):
-            raise InvalidValue(
-                f"{where}: a text holds U+0000 or half a surrogate pair, which cannot be stored."
-            )
+            raise InvalidValue(f"{where}: a text holds U+0000 or half a surrogate pair, which cannot be stored.")
 
 
 def _walk(value: Any) -> Iterator[tuple[Any, int]]:

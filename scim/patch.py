@@ -108,9 +108,7 @@ class _Patch:
         elif operation.op == "remove":
             raise NoTarget("A remove operation needs a 'path' that says what to remove.")
         elif not isinstance(operation.value, dict):
-            raise InvalidValue(
-                f"A {operation.op} without a 'path' needs an object of attributes as its 'value'."
-            )
+            raise InvalidValue(f"A {operation.op} without a 'path' needs an object of attributes as its 'value'.")
         else:
             self._merge(operation.op, operation.value)
 
@@ -149,9 +147,7 @@ class _Patch:
         if attribute.urn is None or attribute.urn.lower() == self.schema.urn.lower():
             return _Target(None, self._core_name(attribute), attribute.sub, parsed.filter)
         if attribute.urn.lower().startswith(_CORE_PREFIX):
-            raise InvalidPath(
-                f"'{shown(attribute)}' belongs to another resource type than {self.schema.urn}."
-            )
+            raise InvalidPath(f"'{shown(attribute)}' belongs to another resource type than {self.schema.urn}.")
         return _Target(self._spelled(attribute.urn), attribute.name, attribute.sub, parsed.filter)
 
     def _core_name(self, attribute: AttributePath) -> str:

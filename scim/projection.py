@@ -59,4 +59,5 @@ def _keys(text: str) -> frozenset[str]:
 
 def _key(name: str) -> str:
     """A name as `AttributePath.key` has it, except that a whole extension's URN stands for itself."""
-    return name.lower() if name.lower().startswith("urn:") and "core:2.0" not in name.lower() else parse_path(name).attribute.key
+    is_extension = name.lower().startswith("urn:") and "core:2.0" not in name.lower()
+    return name.lower() if is_extension else parse_path(name).attribute.key

@@ -49,7 +49,7 @@ def authenticate(text: str, *, address: str | None) -> ScimToken:
     """The token behind a text. Raises Refused with what to do; why is told only to who holds a real token."""
     lookup = credentials.lookup_of(text, KIND)
     token = ScimToken.objects.filter(lookup=lookup).select_related("workspace").first() if lookup else None
-    if token is None or not credentials.fits(text, token.digest):
+    if token is None or not credentials.fits(text, bytes(token.digest)):
         raise Refused("The token is not valid. Copy it again from Cerby (SCIM tokens), or issue a new one there.")
     if token.revoked_at is not None:
         raise Refused(f"The token “{token.label}” was revoked on {token.revoked_at:%Y-%m-%d}. Issue a new one.")

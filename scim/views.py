@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
@@ -34,15 +34,14 @@ class Door(stock.SCIMView):  # type: ignore[misc]  # django-scim2 is untyped
     """Every request: token, method, and an answer in SCIM whatever happens."""
 
     @method_decorator(scim_settings.AUTH_CHECK_MIDDLEWARE)
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            response: HttpResponse = View.dispatch(self, request, *args, **kwargs)
+            return View.dispatch(self, request, *args, **kwargs)
         except (CerbyError, SCIMException) as error:
             return answer_error(translated(error))
         except Exception:
             logger.exception("A SCIM request failed")  # the traceback holds no body and no header
             return answer_error(ScimError("Cerby failed on this request. Its log says why; try again.", status=500))
-        return response
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         allowed = ", ".join(self._allowed_methods())
@@ -56,13 +55,11 @@ class Unknown(Door):
 
     http_method_names = View.http_method_names
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().dispatch(request, *args, **kwargs)
-
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         status = 501 if kwargs.get("known") else 404
         raise ScimError(
-            "This SCIM endpoint is not served. Served: /Users, /Groups, /ServiceProviderConfig, /ResourceTypes, /Schemas.",
+            "This SCIM endpoint is not served."
+            " Served: /Users, /Groups, /ServiceProviderConfig, /ResourceTypes, /Schemas.",
             status=status,
         )
 

@@ -1,7 +1,7 @@
 """Fixtures every module may use: the two companies, the engines' addresses, and committed databases."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pgtrigger
 import pytest
@@ -36,7 +36,9 @@ def _flush_may_truncate() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With REQUIRE_ALL=1 a skip is a failure: nothing that CI should have is quietly missing."""
     report = yield
     if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):

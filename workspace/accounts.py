@@ -66,5 +66,5 @@ def current_version(account: Account) -> SecretVersion | None:
 def open_version(version: SecretVersion) -> Secret:
     """The password itself. Raises Undecryptable. Callers record why they looked."""
     return crypto.unseal(
-        version.sealed, workspace=version.workspace_id, account=version.account_id, version=version.number
+        bytes(version.sealed), workspace=version.workspace_id, account=version.account_id, version=version.number
     )

@@ -82,9 +82,9 @@ def seal(workspace: Workspace, *, limit: int = 5_000) -> int:
         position, head = (last.position, bytes(last.hash)) if last else (0, GENESIS)
         seals = []
         events = AuditEvent.objects.for_workspace(workspace).filter(seal=None).order_by("id")[:limit]
-        for position, event in enumerate(events, position + 1):
+        for place, event in enumerate(events, position + 1):
             head = _link(head, event)
-            seals.append(AuditSeal(workspace=workspace, event=event, position=position, hash=head))
+            seals.append(AuditSeal(workspace=workspace, event=event, position=place, hash=head))
         AuditSeal.objects.bulk_create(seals)
     return len(seals)
 

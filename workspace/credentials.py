@@ -55,7 +55,7 @@ def digest(token: str) -> bytes:
 
 def fits(token: str, stored: bytes) -> bool:
     """Whether `token` is the one behind the `stored` digest, in constant time."""
-    return hmac.compare_digest(digest(token), bytes(stored))
+    return hmac.compare_digest(digest(token), stored)
 
 
 def _random(length: int) -> str:

@@ -75,7 +75,6 @@ def seal(secret: Secret, *, workspace: UUID, account: UUID, version: int) -> byt
 
 def unseal(sealed: bytes, *, workspace: UUID, account: UUID, version: int) -> Secret:
     """Decrypt. Raises Undecryptable when no key fits or the bytes belong to another place."""
-    sealed = bytes(sealed)
     key = _ring().get(sealed[_KEY_ID])
     if sealed[:1] != _FORMAT or key is None:
         raise Undecryptable(

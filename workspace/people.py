@@ -209,7 +209,7 @@ def _check(profile: Profile) -> None:
         raise Invalid("userName is required and must not be empty.", field="userName")
     for name in COLUMNS:
         value: str = getattr(profile, name)
-        limit = User._meta.get_field(name).max_length or 0
+        limit: int = getattr(User._meta.get_field(name), "max_length", 0)
         if len(value) > limit:
             raise Invalid(f"{_scim_name(name)} is longer than {limit} characters.", field=_scim_name(name))
         if "\x00" in value:
@@ -220,7 +220,7 @@ def _conflict(user: User, error: IntegrityError) -> Conflict:
     taken = "e-mail address" if "user_email_unique" in str(error) else "userName"
     value = user.email if taken == "e-mail address" else user.user_name
     holder = (
-        User.objects.filter(workspace_id=user.workspace_id)
+        User.objects.filter(workspace=user.workspace)
         .filter(Q(user_name__iexact=value) | Q(email__iexact=value))
         .exclude(pk=user.pk)
         .first()

@@ -96,7 +96,7 @@ class SecretVersion(TenantModel):
     visible_until = models.DateTimeField(null=True)
     proved_dead_at = models.DateTimeField(null=True)
 
-    objects = SecretVersionQuerySet.as_manager()
+    objects = SecretVersionQuerySet.as_manager()  # type: ignore[misc]  # narrows TenantModel's
 
     class Meta:
         constraints = [

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import F, Q
@@ -44,13 +44,6 @@ class UserQuerySet(TenantQuerySet["User"]):
         return self.annotate(_email=Lower("email")).filter(_email=email.lower())
 
 
-class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # django-stubs cannot type a subscripted base here
-    """The default manager; people come from `workspace.people`, so there is no create_user."""
-
-    def get_by_natural_key(self, username: str | None) -> "User":
-        raise NotImplementedError("An e-mail names a person only within a workspace; see workspace.signin.")
-
-
 class User(AbstractBaseUser):
     """One person in one workspace. `id` is the SCIM id. Platform staff have no workspace.
 
@@ -81,7 +74,7 @@ class User(AbstractBaseUser):
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    objects = UserManager()
+    objects = UserQuerySet.as_manager()  # people come from workspace.people, so there is no create_user
 
     class Meta:
         verbose_name = "person"

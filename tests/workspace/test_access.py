@@ -1,0 +1,115 @@
+"""Who could have known what: computed from the ledger as it was, in whatever order things ended."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from tests.companies import TESTS, Company
+from workspace import access, accounts, people, teams
+from workspace.crypto import Secret
+from workspace.errors import Conflict, Invalid, NotFound
+from workspace.models import Account, AuditEvent, Grant, Reveal, SecretVersion, TeamMembership, User
+
+pytestmark = pytest.mark.django_db
+
+
+def known(user: User) -> set[str]:
+    return {Account.objects.get(pk=item.account_id).name for item in access.could_have_known(user)}
+
+
+def test_a_team_members_reach_is_the_teams(acme: Company, rival: Company) -> None:
+    assert list(access.reachable_accounts(acme.member)) == [acme.account]
+    assert list(access.reachable_accounts(acme.owner)) == []
+    assert known(acme.member) == {"Router"}
+    assert known(rival.owner) == set()
+
+
+def test_a_group_removal_before_the_deactivation_changes_nothing(acme: Company) -> None:
+    teams.remove_members(acme.team, [acme.member.id], actor=TESTS)
+    assert not access.reachable_accounts(acme.member).exists()
+    assert known(acme.member) == {"Router"}
+
+
+def test_a_password_set_after_the_access_ended_is_not_known(acme: Company) -> None:
+    teams.remove_members(acme.team, [acme.member.id], actor=TESTS)
+    accounts.store_password(acme.account, Secret("second"), actor=TESTS)
+    SecretVersion.objects.filter(account=acme.account, number=1).update(proved_dead_at=timezone.now())
+    assert known(acme.member) == set()
+
+
+def test_a_former_password_counts_until_it_is_proved_dead(acme: Company) -> None:
+    teams.remove_members(acme.team, [acme.member.id], actor=TESTS)
+    accounts.store_password(acme.account, Secret("second"), actor=TESTS)
+    (item,) = access.could_have_known(acme.member)
+    assert SecretVersion.objects.get(pk=item.version_id).number == 1
+
+
+def test_a_candidate_is_known_to_nobody_and_never_shown(acme: Company) -> None:
+    accounts.add_candidate(acme.account, Secret("not yet"))
+    (item,) = access.could_have_known(acme.member)
+    assert SecretVersion.objects.get(pk=item.version_id).number == 1
+    assert access.reveal(acme.account, acme.member, actor=TESTS) == acme.account_password
+
+
+def test_a_membership_and_a_grant_that_never_overlapped_give_nothing(acme: Company) -> None:
+    teams.remove_members(acme.team, [acme.member.id], actor=TESTS)
+    later = accounts.create(acme.workspace, "Later", actor=TESTS, password=Secret("x"))
+    access.grant(later, acme.team, actor=TESTS)
+    assert known(acme.member) == {"Router"}
+
+
+def test_access_that_had_ended_before_the_version_was_shown_gives_nothing(acme: Company) -> None:
+    long_ago = timezone.now() - timedelta(days=9)
+    TeamMembership.objects.filter(user=acme.member).update(joined_at=long_ago, left_at=long_ago + timedelta(days=1))
+    Grant.objects.filter(pk=acme.grant.pk).update(granted_at=long_ago)
+    assert known(acme.member) == set()
+
+
+def test_reveal_is_written_down_before_it_is_handed_out(acme: Company) -> None:
+    secret = access.reveal(acme.account, acme.member, actor=TESTS)
+    assert secret == acme.account_password
+    assert Reveal.objects.filter(user=acme.member, account=acme.account).count() == 1
+    assert AuditEvent.objects.filter(verb="account.revealed", subject_id=acme.account.pk).count() == 1
+    (item,) = access.could_have_known(acme.member)
+    assert item.revealed_at is not None
+
+
+def test_no_access_no_reveal(acme: Company, rival: Company) -> None:
+    for user in (acme.owner, rival.member):
+        with pytest.raises(NotFound):
+            access.reveal(acme.account, user, actor=TESTS)
+    people.deactivate(acme.member, actor=TESTS, reason="left")
+    with pytest.raises(NotFound):
+        access.reveal(acme.account, acme.member, actor=TESTS)
+    assert not Reveal.objects.exists()
+
+
+def test_a_grant_stays_within_one_workspace(acme: Company, rival: Company) -> None:
+    with pytest.raises(Invalid):
+        access.grant(acme.account, rival.member, actor=TESTS)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Grant.objects.create(workspace=acme.workspace, account=acme.account, user=rival.member)
+        connection.check_constraints()
+
+
+def test_a_second_grant_to_the_same_holder_is_a_conflict(acme: Company) -> None:
+    with pytest.raises(Conflict):
+        access.grant(acme.account, acme.team, actor=TESTS)
+
+
+@pytest.mark.parametrize("holders", ["both", "neither"])
+def test_the_database_lets_a_grant_name_exactly_one_holder(acme: Company, holders: str) -> None:
+    names: dict[str, Any] = {"user": acme.owner, "team": acme.team} if holders == "both" else {}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Grant.objects.create(workspace=acme.workspace, account=acme.account, **names)
+
+
+def test_what_a_person_could_have_known_is_one_statement(acme: Company, django_assert_num_queries: Any) -> None:
+    for number in range(5):
+        account = accounts.create(acme.workspace, f"A{number}", actor=TESTS, password=Secret("x"))
+        access.grant(account, acme.member, actor=TESTS)
+    with django_assert_num_queries(1):
+        assert len(access.could_have_known(acme.member)) == 6

@@ -1,0 +1,73 @@
+"""The audit trail: append-only in the database, chained per workspace, free of personal values."""
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from tests.companies import PASSWORD, TESTS, Company
+from workspace import audit, people
+from workspace.models import AuditEvent, AuditSeal
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE workspace_auditevent SET verb = 'nothing.happened'",
+        "DELETE FROM workspace_auditevent",
+        "TRUNCATE workspace_auditevent CASCADE",
+        "UPDATE workspace_auditseal SET position = 99",
+        "DELETE FROM workspace_auditseal",
+    ],
+)
+def test_the_database_refuses_to_change_the_trail(acme: Company, statement: str) -> None:
+    audit.seal(acme.workspace)
+    before = AuditEvent.objects.count()
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(statement)
+    assert AuditEvent.objects.count() == before
+
+
+def test_a_whole_chain_holds(acme: Company, rival: Company) -> None:
+    assert audit.seal(acme.workspace) == AuditEvent.objects.for_workspace(acme.workspace).count() > 0
+    audit.record(acme.workspace, "test.more", acme.account, actor=TESTS)
+    assert audit.seal(acme.workspace) == 1
+    assert audit.verify(acme.workspace) is None
+    assert not AuditSeal.objects.for_workspace(rival.workspace).exists()
+
+
+@pytest.mark.parametrize("change", ["verb = 'forged'", "at = at - interval '1 day'", "detail = '{}'", "actor_label = 'x'"])
+def test_a_changed_event_breaks_the_chain_at_its_place(acme: Company, change: str) -> None:
+    audit.seal(acme.workspace)
+    victim = AuditEvent.objects.for_workspace(acme.workspace).order_by("id")[2]
+    with connection.cursor() as cursor:  # as somebody who owns the tables would
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE workspace_auditevent DISABLE TRIGGER USER")
+        cursor.execute(f"UPDATE workspace_auditevent SET {change} WHERE id = %s", [victim.id])
+        cursor.execute("ALTER TABLE workspace_auditevent ENABLE TRIGGER USER")
+    broken = audit.verify(acme.workspace)
+    assert broken is not None
+    assert broken.event == victim.id
+
+
+def test_a_link_taken_out_breaks_the_chain(acme: Company) -> None:
+    audit.seal(acme.workspace)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE workspace_auditseal DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM workspace_auditseal WHERE position = 2")
+        cursor.execute("ALTER TABLE workspace_auditseal ENABLE TRIGGER USER")
+    assert audit.verify(acme.workspace) is not None
+
+
+def test_the_trail_of_a_purged_person_names_a_pseudonym_only(acme: Company) -> None:
+    people.deactivate(acme.member, actor=TESTS, reason="left")
+    gone = people.purge(acme.member, actor=TESTS)
+    assert gone["API keys"] == 1
+    acme.member.refresh_from_db()
+    assert (acme.member.user_name, acme.member.email) == (f"purged-{acme.member.id}", "")
+    trail = str(list(AuditEvent.objects.values()))
+    assert str(acme.member.id) in trail
+    assert "member@acme.example" not in trail
+    assert PASSWORD not in trail
