@@ -239,6 +239,12 @@ def test_length_and_depth_are_bounded_and_the_answer_names_the_limit() -> None:
     assert parse_filter("(" * MAX_DEPTH + "a pr" + ")" * MAX_DEPTH) == A
 
 
+def test_groups_beside_each_other_are_no_depth() -> None:
+    node = parse_filter(" and ".join(["(not (a pr))", "b[c pr]"] * MAX_DEPTH))
+    assert isinstance(node, And)
+    assert len(node.terms) == 2 * MAX_DEPTH
+
+
 def test_an_error_never_repeats_a_value() -> None:
     for text in ('a eq "hunter2" "hunter2"', '"hunter2" eq 1', 'a "hunter2"'):
         with pytest.raises(InvalidFilter) as caught:
@@ -248,9 +254,7 @@ def test_an_error_never_repeats_a_value() -> None:
 
 # Trees, printed and parsed again
 
-NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,8}", fullmatch=True).filter(
-    lambda name: name.lower() != "not"
-)
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,8}", fullmatch=True).filter(lambda name: name.lower() != "not")
 URNS = st.sampled_from([None, USER, ENTERPRISE, "urn:okta:acme_1:1.0:user:custom"])
 PATHS = st.builds(AttributePath, NAMES, st.none() | NAMES, URNS)
 LITERALS = (

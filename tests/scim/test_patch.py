@@ -133,9 +133,7 @@ def test_an_unknown_extension_is_kept_as_sent() -> None:
 
 
 def test_an_object_under_a_known_extension_is_one_of_its_attributes() -> None:
-    found = put(
-        {f"{ENTERPRISE}:manager": {"displayName": "C"}, CUSTOM: {"a": 1}, f"{CUSTOM}:home": {"city": "X"}}
-    )
+    found = put({f"{ENTERPRISE}:manager": {"displayName": "C"}, CUSTOM: {"a": 1}, f"{CUSTOM}:home": {"city": "X"}})
     assert found[ENTERPRISE]["manager"] == {"value": "26", "displayName": "C"}
     assert found[CUSTOM] == {"a": 1, "home": {"city": "X"}}
 
@@ -181,9 +179,7 @@ def test_an_unknown_core_name_is_refused_by_name(name: str) -> None:
         assert name in caught.value.detail
 
 
-@pytest.mark.parametrize(
-    "path", ["id", "ID", "meta", "meta.created", "groups", 'groups[value eq "9"]', f"{CORE}:id"]
-)
+@pytest.mark.parametrize("path", ["id", "ID", "meta", "meta.created", "groups", 'groups[value eq "9"]', f"{CORE}:id"])
 @pytest.mark.parametrize("op", ["add", "replace", "remove"])
 def test_a_path_to_what_is_read_only_is_refused(path: str, op: str) -> None:
     with pytest.raises(Mutability):
@@ -281,9 +277,7 @@ def test_entras_add_changes_the_element_that_is_there() -> None:
     assert add('emails[type eq "work"]', {"display": "W"})["emails"] == [{**WORK, "display": "W"}, HOME]
 
 
-@pytest.mark.parametrize(
-    "condition", ['type ne "x"', 'type eq "x" or type eq "y"', 'value co "q"', "display pr"]
-)
+@pytest.mark.parametrize("condition", ['type ne "x"', 'type eq "x" or type eq "y"', 'value co "q"', "display pr"])
 def test_an_add_cannot_make_an_element_out_of_a_filter_that_says_no_equalities(condition: str) -> None:
     with pytest.raises(NoTarget):
         add(f"roles[{condition}].value", "x")
@@ -306,6 +300,16 @@ def test_replace_of_what_is_not_there_adds_it() -> None:
 def test_replace_with_a_filter_replaces_the_entire_element() -> None:
     found = replace('emails[type eq "work"]', {"value": "n@acme.example"})
     assert found["emails"] == [{"type": "work", "value": "n@acme.example"}, HOME]
+
+
+def test_elements_changed_together_share_nothing_afterwards() -> None:
+    start = [{"type": "work", "country": "GB"}, {"type": "home", "country": "GB"}]
+    found = patched(
+        {"op": "add", "path": 'addresses[country eq "GB"]', "value": {"geo": {"lat": 1}}},
+        {"op": "add", "path": 'addresses[type eq "home"]', "value": {"geo": {"lat": 2}}},
+        addresses=start,
+    )
+    assert [each["geo"] for each in found["addresses"]] == [{"lat": 1}, {"lat": 2}]
 
 
 def test_replace_with_a_filter_that_matches_nothing_has_no_target() -> None:
@@ -416,9 +420,7 @@ def test_a_value_without_a_path_must_be_an_object() -> None:
 
 
 NAMES = st.sampled_from(["title", "nickName", "displayName", "userName"])
-FLAT = st.tuples(
-    st.sampled_from(["add", "replace", "remove"]), NAMES, st.text("ab", max_size=2), st.booleans()
-)
+FLAT = st.tuples(st.sampled_from(["add", "replace", "remove"]), NAMES, st.text("ab", max_size=2), st.booleans())
 
 
 @given(st.lists(FLAT, min_size=1))
@@ -441,9 +443,7 @@ VALUES = st.lists(st.sampled_from("abcd"), max_size=4)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "replace", "remove"]), VALUES), min_size=1), VALUES)
-def test_operations_on_plain_lists_do_what_a_set_does(
-    wanted: list[tuple[str, list[str]]], start: list[str]
-) -> None:
+def test_operations_on_plain_lists_do_what_a_set_does(wanted: list[tuple[str, list[str]]], start: list[str]) -> None:
     expected = set(start)
     for op, values in wanted:
         expected = {"add": expected | {*values}, "replace": {*values}, "remove": expected - {*values}}[op]
@@ -473,8 +473,7 @@ PATHS = st.sampled_from(
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(PATHS | st.sampled_from(["value", "type"]), inner, max_size=3)
+        st.lists(inner, max_size=3) | st.dictionaries(PATHS | st.sampled_from(["value", "type"]), inner, max_size=3)
     ),
     max_leaves=6,
 )
