@@ -172,9 +172,7 @@ def test_an_unknown_name_is_refused_beside_known_ones() -> None:
 
 def test_brackets_need_a_builder_and_the_error_names_those_there_are() -> None:
     with pytest.raises(InvalidFilter, match=r"'roles'.*members"):
-        to_q(
-            parse_filter('roles[value eq "x"]'), ATTRIBUTES, {"members": lambda node: to_q(node, ATTRIBUTES)}
-        )
+        to_q(parse_filter('roles[value eq "x"]'), ATTRIBUTES, {"members": lambda node: to_q(node, ATTRIBUTES)})
 
 
 def test_types_need_not_be_known() -> None:

@@ -51,9 +51,7 @@ def test_the_last_of_two_replaces_holds() -> None:
 
 
 def test_entra_removes_a_list_of_values_and_nobody_else() -> None:
-    assert runs({"op": "Remove", "path": "members", "value": [{"$ref": None, "value": "1"}]}) == (
-        Remove(("1",)),
-    )
+    assert runs({"op": "Remove", "path": "members", "value": [{"$ref": None, "value": "1"}]}) == (Remove(("1",)),)
     assert runs({"op": "Remove", "path": "members", "value": {"Value": "1"}}) == (Remove(("1",)),)
     assert runs({"op": "Remove", "path": "members", "value": []}) == ()
 
@@ -124,9 +122,7 @@ def test_a_remove_without_a_path_is_left_for_apply_to_refuse() -> None:
         ({"path": "members"}, InvalidSyntax),
     ],
 )
-def test_other_forms_are_refused_with_what_is_supported(
-    operation: dict[str, Any], error: type[ScimError]
-) -> None:
+def test_other_forms_are_refused_with_what_is_supported(operation: dict[str, Any], error: type[ScimError]) -> None:
     with pytest.raises(error) as caught:
         member_changes([operation])
     assert caught.value.status == 400
@@ -144,9 +140,7 @@ def applied(members: set[str], run: Run) -> set[str]:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove", "replace"]), IDS), min_size=1), IDS)
-def test_runs_do_what_the_operations_do_one_by_one(
-    wanted: list[tuple[str, list[str]]], start: list[str]
-) -> None:
+def test_runs_do_what_the_operations_do_one_by_one(wanted: list[tuple[str, list[str]]], start: list[str]) -> None:
     changes, rest = member_changes([{"op": op, "path": "members", "value": ids} for op, ids in wanted])
     expected, found = set(start), set(start)
     for op, ids in wanted:

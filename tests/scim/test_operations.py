@@ -9,9 +9,7 @@ from scim.operations import Operation, parse_operations
 
 
 def test_names_and_verbs_are_read_in_any_letter_case() -> None:
-    assert parse_operations(
-        [{"Op": "Replace", "PATH": "title", "Value": "x"}, {"op": "REMOVE", "path": "a"}]
-    ) == [
+    assert parse_operations([{"Op": "Replace", "PATH": "title", "Value": "x"}, {"op": "REMOVE", "path": "a"}]) == [
         Operation("replace", "title", "x"),
         Operation("remove", "a", None),
     ]
@@ -39,9 +37,7 @@ def test_a_null_or_empty_path_is_no_path() -> None:
         ([{"op": "add", "value": {"a\ud800": [1]}}], InvalidValue, "cannot be stored"),
     ],
 )
-def test_a_malformed_operation_is_refused_and_counted(
-    operations: Any, error: type[ScimError], said: str
-) -> None:
+def test_a_malformed_operation_is_refused_and_counted(operations: Any, error: type[ScimError], said: str) -> None:
     with pytest.raises(error, match=said):
         parse_operations(operations)
 
