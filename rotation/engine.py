@@ -41,6 +41,7 @@ class Attempt:
     lease: Lease
     in_force: SecretVersion | None = None
     """The version that a probe found to be accepted; until one asked, the current one is taken to be."""
+    probed: bool = False
 
     @property
     def job(self) -> RotationJob:
@@ -161,11 +162,12 @@ def _probe(attempt: Attempt) -> None:
             FailureKind.AUTHENTICATION, "The target accepts none of the passwords known for this account."
         )
     found = f"version {attempt.in_force.number}" if attempt.in_force else "none of the known passwords"
-    if attempt.job.failures:
-        detail = f"Not applied again: {found} is in force."
+    if attempt.probed:
+        detail = f"The change did not take effect: {found} is still in force."
         jobs.wait(attempt.lease, code="not_applied", detail=detail, resume=JobState.PREPARED)
     else:
-        jobs.move(attempt.lease, JobState.PREPARED, note=f"not applied: {found} is in force", failures=1)
+        attempt.probed = True
+        jobs.move(attempt.lease, JobState.PREPARED, note=f"not applied: {found} is in force")
 
 
 def _accept_new(attempt: Attempt) -> None:
@@ -254,8 +256,8 @@ def _resume(attempt: Attempt) -> JobState:
 
 def _after_refusal(attempt: Attempt, error: TargetError) -> None:
     """The change itself failed: a policy's no wants another candidate, a lost answer wants a probe."""
-    job, refusals = attempt.job, attempt.job.policy_refusals + 1
-    own_password_wrong = error.kind is FailureKind.AUTHENTICATION and attempt.admin is None and not job.failures
+    refusals = attempt.job.policy_refusals + 1
+    own_password_wrong = error.kind is FailureKind.AUTHENTICATION and attempt.admin is None and not attempt.probed
     if error.kind is FailureKind.POLICY and refusals < POLICY_REFUSALS:
         note = f"policy: {error.detail}"
         jobs.move(attempt.lease, JobState.QUEUED, note=note, candidate=None, policy_refusals=refusals)

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django_scim.exceptions import SCIMException
 
 from scim.errors import InvalidSyntax, InvalidValue, ScimError, Uniqueness
+from scim.operations import check_storable
 from workspace.errors import CerbyError, Conflict, Invalid, NotFound
 
 CONTENT_TYPE: Final = "application/scim+json"
@@ -26,6 +27,7 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
         raise InvalidSyntax("The body is nested too deeply.") from error
     if not isinstance(document, dict):
         raise InvalidSyntax("The body must be a JSON object.")
+    check_storable(document, "The body")
     return document
 
 

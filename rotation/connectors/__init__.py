@@ -1,1 +1,37 @@
 """The connectors, by the key that `Account.connector` holds."""
+
+from typing import TYPE_CHECKING, Final
+
+from rotation.connectors.base import Connector, validated
+from rotation.connectors.by_hand import ByHand
+from rotation.connectors.postgres import Postgres
+from rotation.connectors.redis_acl import RedisAcl
+from workspace.errors import Invalid
+
+if TYPE_CHECKING:
+    from workspace.models import Account
+
+REGISTRY: Final[dict[str, type[Connector]]] = {kind.key: kind for kind in (ByHand, Postgres, RedisAcl)}
+
+
+def of(account: "Account", *, timeout: float) -> Connector:
+    """The connector to an account's target; each of its calls ends within `timeout` seconds. Nothing is sent yet.
+
+    Raises Invalid, with a sentence that names it, for an unknown connector, settings that cannot be used, or a
+    login without a name where one is needed.
+    """
+    kind = REGISTRY.get(account.connector)
+    if kind is None:
+        known = ", ".join(sorted(REGISTRY))
+        raise Invalid(f"There is no connector “{account.connector}”. Known are: {known}.", field="connector")
+    target = validated(kind, account.target)
+    if kind.capabilities.can_verify and not account.username:
+        raise Invalid(f"{kind.label}: username: a login on the target must be named.", field="username")
+    if not account.username.isprintable():
+        raise Invalid("username: control characters cannot stand in a login's name.", field="username")
+    return kind(target, account.username, timeout=timeout)
+
+
+def choices() -> list[tuple[str, str]]:
+    """(key, label) of every connector, in the order of the labels."""
+    return sorted(((kind.key, kind.label) for kind in REGISTRY.values()), key=lambda choice: choice[1])
