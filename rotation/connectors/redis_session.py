@@ -1,0 +1,115 @@
+"""One connection to a Redis or Valkey server with a deadline; redis-py speaks the protocol, without pool or retries."""
+
+import socket
+import ssl
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from rotation.connectors import dial
+from rotation.connectors.base import FailureKind, Login, TargetError
+from rotation.connectors.secrecy import clean, text_of
+
+REJECTED: Final = "WRONGPASS"
+# Errors that say "not now" and nothing about the login or its rights.
+TRANSIENT: Final = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "OOM"})
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a Redis server answers. `host` is a name or a numeric address."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+class _PinnedConnection(redis.Connection):
+    """redis-py's connection, to an address that was judged; TLS is still for the server's name."""
+
+    def __init__(self, address: dial.Address, context: ssl.SSLContext | None, name: str, timeout: float) -> None:
+        super().__init__(
+            host=address.ip, port=address.port, protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0),
+            socket_timeout=timeout, socket_connect_timeout=timeout,
+        )  # fmt: skip
+        self._context, self._name = context, name
+
+    def _connect(self) -> socket.socket:
+        plain = socket.create_connection((self.host, self.port), timeout=self.socket_connect_timeout)
+        if self._context is None:
+            return plain
+        try:
+            return self._context.wrap_socket(plain, server_hostname=self._name)
+        except BaseException:
+            plain.close()
+            raise
+
+
+class Session:
+    """A connection, made at once and closed at the end of its `with` block. Raises TargetError UNREACHABLE."""
+
+    def __init__(self, server: Server, deadline: dial.Deadline) -> None:
+        self._deadline = deadline
+        address = dial.resolve(server.host, server.port, deadline=deadline)
+        context = ssl.create_default_context() if server.tls else None
+        self._connection = _PinnedConnection(address, context, server.host, deadline.left())
+        try:
+            self._connection.connect()
+        except (redis.RedisError, OSError) as error:
+            raise _explained(error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def log_in(self, login: Login) -> None:
+        """Raises TargetError AUTHENTICATION for a wrong password."""
+        if not self.accepts(login):
+            raise TargetError(FailureKind.AUTHENTICATION, f"The server rejected the password of {login.username}.")
+
+    def accepts(self, login: Login) -> bool:
+        """The server's answer to `AUTH`: True or WRONGPASS. Raises TargetError for every other one."""
+        text = text_of(login.password)
+        try:
+            self._exchange("AUTH", login.username, text)
+        except redis.AuthenticationError as error:
+            if error.status_code == REJECTED:
+                return False
+            raise _explained(error, text) from None
+        except (redis.RedisError, OSError) as error:
+            raise _explained(error, text) from None
+        return True
+
+    def ask(self, *words: str, secrets: tuple[str, ...] = ()) -> Any:
+        """The answer to one command, in RESP2's types. `secrets` are kept out of the error's words. TargetError."""
+        try:
+            return self._exchange(*words)
+        except (redis.RedisError, OSError) as error:
+            raise _explained(error, *secrets) from None
+
+    def _exchange(self, *words: str) -> Any:
+        self._connection.send_command(*words)
+        return self._connection.read_response(timeout=self._deadline.left())
+
+
+def _explained(error: Exception, *secrets: str) -> TargetError:
+    """What an error of redis-py means. A `ResponseError` is the server's no; most else is a broken connection."""
+    code = getattr(error, "status_code", None)
+    words = clean(str(error), *secrets) or type(error).__name__
+    if code == "NOPERM":
+        return TargetError(FailureKind.PERMISSION, f"The login lacks a right on the server: {words}")
+    refused = isinstance(error, redis.ResponseError | redis.AuthenticationError) and code not in TRANSIENT
+    if refused:
+        return TargetError(FailureKind.PERMISSION, f"The server refused: {words}")
+    return TargetError(FailureKind.UNREACHABLE, f"The server could not be asked: {words}")
