@@ -1,6 +1,6 @@
 """The JSON API under /api/v1/: a person's own accounts and keys, for scripts and other programs.
 
-Authentication is by `Authorization: Bearer cerby_key_…` (RFC 6750) or by a browser session with its CSRF token.
+Authentication is by API key (`workspace.bearer`) or by a browser session with its CSRF token.
 Errors are problem details (RFC 9457) with our `code`. A password leaves only as the answer to a reveal.
 """
 
@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from rest_framework import exceptions, serializers
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
@@ -26,22 +25,6 @@ from workspace.models import Account, ApiKey, User
 logger = logging.getLogger(__name__)
 
 STATUS: Final = {NotFound: 404, Invalid: 400, Conflict: 409, Refused: 403}
-
-
-class KeyAuthentication(BaseAuthentication):
-    """A person by their API key. Any other scheme is left to the session; a wrong key is a 401, never a guest."""
-
-    def authenticate(self, request: Request) -> tuple[User, None] | None:
-        scheme, _, key = get_authorization_header(request).decode("latin-1").strip().partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        user = keys.authenticate(key.strip())
-        if user is None:
-            raise exceptions.AuthenticationFailed("This API key is not valid, or no longer so.")
-        return user, None
-
-    def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="Cerby API"'
 
 
 def problem(error: Exception, context: dict[str, Any]) -> Response | None:
