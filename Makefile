@@ -1,0 +1,57 @@
+# Everything runs from .venv, which is built from requirements.lock on first use. `make help` lists the targets.
+
+PORT ?= 8000
+PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv/bin/python
+BUILT := .venv/built-from.lock
+CHECKING := CERBY_MODE=test DJANGO_SETTINGS_MODULE=cerby.settings
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-reset story test lint lock
+
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
+	  printf '%-20s %s\n' "$$target" "$$text"; done
+
+demo: $(BUILT) ## Start Cerby with a demo company, all engines included (PORT=8000); Ctrl-C stops it
+	@exec $(VENV) -m demo start --port "$(PORT)"
+
+demo-reset: $(BUILT) ## Throw the demo's data away
+	@exec $(VENV) -m demo reset
+
+story: $(BUILT) ## Play Okta against the demo and prove each promise (starts a demo when none runs)
+	@exec $(VENV) -m demo story
+
+test: $(BUILT) ## Run all tests (ARGS="tests/scim -x"); REQUIRE_ALL=1 turns skips into failures
+	@exec $(VENV) -m pytest $(ARGS)
+
+lint: $(BUILT) ## Check style, types, imports, settings and missing migrations
+	@$(VENV) -m ruff check --quiet
+	@$(CHECKING) $(VENV) -m mypy --no-error-summary
+	@.venv/bin/lint-imports > .venv/lint-imports.log 2>&1 || { cat .venv/lint-imports.log; exit 1; }
+	@$(CHECKING) $(VENV) -m django check
+	@$(CHECKING) $(VENV) -W ignore::RuntimeWarning -m django makemigrations --check --dry-run -v 1
+
+lock: ## Pin the newest versions that pyproject.toml allows into requirements.lock (needs uv)
+	@command -v uv > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
+
+# The copy of the lock is written last: what was interrupted, or built from another lock, is built anew.
+$(BUILT): requirements.lock
+	@if cmp -s requirements.lock $(BUILT) && $(VENV) -c '' 2> /dev/null; then touch $(BUILT); exit 0; fi; \
+	rm -f $(BUILT); \
+	for python in $(PYTHON); do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+	    echo "Building .venv from requirements.lock with $$python. This happens once and takes a minute."; \
+	    "$$python" -m venv --clear .venv && \
+	    $(VENV) -m pip install -qq --no-input --require-hashes -r requirements.lock && \
+	    cp requirements.lock $(BUILT) && exit 0; \
+	    echo "Building .venv failed; the reason stands above. Run make again when it is gone." >&2; exit 1; \
+	  fi; \
+	done; \
+	echo "Cerby needs Python 3.11 or newer with its venv module (Debian: apt install python3 python3-venv)." >&2; \
+	echo "None of these is one: $(PYTHON). Name yours with make PYTHON=/path/to/python3.11" >&2; exit 1

@@ -1,0 +1,57 @@
+"""Whether the demo answers: the web server, the SCIM base with the token, and the worker."""
+
+import threading
+import time
+from typing import Final
+
+import httpx
+from kombu.exceptions import KombuError
+
+from cerby.celery import app
+from demo.facts import Facts
+
+START_SECONDS: Final = 90.0
+POLL_SECONDS: Final = 0.2
+CALL_SECONDS: Final = 10.0
+
+
+class NotReady(Exception):
+    """Not everything answers yet; the text says what does not."""
+
+
+def wait(facts: Facts, stop: threading.Event) -> None:
+    """Return when everything answers or `stop` is set. Raises NotReady after a minute and a half."""
+    deadline = time.monotonic() + START_SECONDS
+    while not stop.wait(POLL_SECONDS):
+        try:
+            check(facts)
+        except NotReady:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+
+
+def check(facts: Facts) -> None:
+    """Raises NotReady."""
+    _web_answers(f"{facts.base_url}/health/ready", {})
+    _web_answers(f"{facts.scim_base_url}Users?startIndex=1&count=2", {"Authorization": f"Bearer {facts.scim_token}"})
+    _worker_answers()
+
+
+def _web_answers(url: str, headers: dict[str, str]) -> None:
+    try:
+        response = httpx.get(url, headers=headers, timeout=CALL_SECONDS)
+    except httpx.TransportError as error:
+        raise NotReady(f"{url} cannot be reached") from error
+    if response.status_code != httpx.codes.OK:
+        raise NotReady(f"{url} answers {response.status_code}")
+
+
+def _worker_answers() -> None:
+    try:
+        answers = app.control.ping(timeout=1.0, limit=1)
+    except (KombuError, OSError) as error:
+        raise NotReady("the broker cannot be reached") from error
+    if not answers:
+        raise NotReady("the worker does not answer")
