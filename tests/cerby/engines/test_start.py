@@ -36,8 +36,8 @@ def test_many_starting_at_once_share_one_keeper(home: Path, uses: Uses) -> None:
     assert (home / "keeper.log").read_text().count("starting") == 1
 
 
-def test_two_homes_run_side_by_side(tmp_path: Path, home: Path, open_home: Path, uses: Uses) -> None:
-    one, two = uses.start(home), uses.start(open_home)
+def test_two_homes_run_side_by_side(used_home: Path, open_home: Path, uses: Uses) -> None:
+    one, two = uses.start(used_home), uses.start(open_home)
     found = {one.postgres_port, one.valkey_port, two.postgres_port, two.valkey_port}
     assert len(found) == 4
     write(one.database_url, one.redis_url)
@@ -132,4 +132,3 @@ def test_data_whose_passwords_are_lost_is_not_touched_until_wiped(open_home: Pat
     assert (open_home / "data" / "postgres" / "PG_VERSION").exists()
     Engines(open_home).wipe()
     assert not (open_home / "data").exists()
-    uses.start(open_home)
