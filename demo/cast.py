@@ -1,0 +1,115 @@
+"""Who plays in the story: the Owner in the admin, members in the web app and at the API. All over HTTP."""
+
+import re
+import secrets
+from typing import Any, Self
+
+import httpx
+
+from demo.browser import Browser, Page, Unexpected
+from demo.facts import Facts
+
+
+class Owner:
+    """The Workspace Owner at the admin console."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._browser = Browser(facts.base_url)
+        self._browser.sign_in(facts.owner_email, facts.owner_password, at="/admin/login/", button="Log in")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._browser.__exit__()
+
+    def person(self, user_id: str) -> Page:
+        return self._browser.open(f"/admin/workspace/user/{user_id}/change/")
+
+    def team(self, team_id: str) -> Page:
+        return self._browser.open(f"/admin/workspace/team/{team_id}/change/")
+
+    def add_person(self, user_name: str, given_name: str, family_name: str) -> None:
+        page = self._browser.open("/admin/workspace/user/add/")
+        self._browser.press(
+            page, "Add person", user_name=user_name, email=user_name, given_name=given_name, family_name=family_name
+        )
+
+    def add_team(self, name: str) -> None:
+        self._browser.press(self._browser.open("/admin/workspace/team/add/"), "Add team", display_name=name)
+
+    def invite(self, user_id: str) -> str:
+        """The invitation link, which is shown this once."""
+        page = self._browser.open(f"/admin/workspace/user/{user_id}/invite/")
+        shown = self._browser.press(page, "Create link")
+        link = re.search(r"https?://[^\s\"'<]+/invitation/[^\s\"'<]+", shown.html)
+        if link is None:
+            raise Unexpected(f"The page shows no invitation link. It says: {shown.text[:300]}")
+        return link.group()
+
+    def grant(self, account: str, team_id: str) -> Page:
+        """Give a team an account, which is found by its name."""
+        found = self._browser.open(f"/admin/workspace/account/?q={account}").link(account)
+        page = self._browser.open(found.replace("/change/", "/grant/"))
+        return self._browser.press(page, "Grant access", team=team_id)
+
+
+class Member:
+    """A person with a password of their own and, after `issue_key`, an API key."""
+
+    def __init__(self, facts: Facts, email: str) -> None:
+        self.email = email
+        self.password = secrets.token_urlsafe(16)
+        self.key = ""
+        self.browser = Browser(facts.base_url)
+        self._api = httpx.Client(base_url=f"{facts.base_url}/api/v1/", timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.browser.__exit__()
+        self._api.close()
+
+    def accept(self, invitation: str) -> Page:
+        """Follow the link and choose a password."""
+        page = self.browser.open(invitation)
+        return self.browser.press(page, "Set password", password=self.password, password_again=self.password)
+
+    def sign_in(self) -> bool:
+        """Whether the web app lets the person in."""
+        page = self.browser.sign_in(self.email, self.password)
+        return "/login/" not in page.url and page.status == httpx.codes.OK
+
+    def is_signed_in(self) -> bool:
+        """Whether the session that is open still is."""
+        return "/login/" not in self.browser.open("/").url
+
+    def issue_key(self) -> str:
+        page = self.browser.press(self.browser.open("/keys/"), "Issue a key", label="story")
+        shown = re.search(r"cerby_key_[0-9A-Za-z]+", page.html)
+        if shown is None:
+            raise Unexpected(f"The page shows no API key. It says: {page.text[:300]}")
+        self.key = shown.group()
+        return self.key
+
+    def call(self, method: str, path: str) -> httpx.Response:
+        """A request to the API with the person's key."""
+        return self._api.request(method, path, headers={"Authorization": f"Bearer {self.key}"})
+
+    def accounts(self) -> dict[str, str]:
+        """The accounts within reach, as name → id. Raises httpx.HTTPStatusError when refused."""
+        answer = self.call("GET", "accounts").raise_for_status()
+        return {row["name"]: row["id"] for row in answer.json()["results"]}
+
+    def reveal(self, account: str) -> str:
+        """The shared password, from the API."""
+        answer: dict[str, Any] = (
+            self.call("POST", f"accounts/{self.accounts()[account]}/reveal").raise_for_status().json()
+        )
+        return str(answer["password"])
+
+    def reveal_in_browser(self, account: str) -> Page:
+        """The page on which the web app shows it."""
+        page = self.browser.open(f"/accounts/{self.accounts()[account]}/")
+        return self.browser.press(page, "Show password")

@@ -1,0 +1,224 @@
+"""The story itself: Okta brings people, they are given access, one leaves, and the password they knew dies."""
+
+import secrets
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from cerby.engines import Addresses
+from demo.cast import Member, Owner
+from demo.doors import CacheDoor, DatabaseDoor, DatabaseSession, Door, eventually
+from demo.facts import Facts
+from demo.narrator import Narrator
+from demo.okta import Group, OktaTenant, Person, Style
+from demo.targets import CACHE_USER
+
+DATABASE: Final = "Reporting database"
+CACHE: Final = "Cache"
+ROTATION_SECONDS: Final = 90.0
+
+
+@dataclass
+class Scene:
+    """Everything on stage. `known` are the passwords the leaver was shown, by account."""
+
+    tell: Narrator
+    okta: OktaTenant
+    owner: Owner
+    facts: Facts
+    database: DatabaseDoor
+    doors: dict[str, Door]
+    stage: ExitStack
+    mark: str = field(default_factory=lambda: secrets.token_hex(3))
+    known: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ana, self.ben, self.cleo = (
+            Person(f"{name.lower()}.{self.mark}@acme.example", name, f"Story-{self.mark}")
+            for name in ("Ana", "Ben", "Cleo")
+        )
+        self.crew = Group(f"Story {self.mark}", [self.ana, self.ben])
+
+    def member(self, person: Person) -> Member:
+        return self.stage.enter_context(Member(self.facts, person.email))
+
+
+def play(tell: Narrator, facts: Facts, addresses: Addresses, style: Style) -> None:
+    """All steps with one kind of Okta app. Raises BrokenPromise, OktaError or Unexpected."""
+    with ExitStack() as stage:
+        okta = stage.enter_context(OktaTenant(facts.scim_base_url, facts.scim_token, style=style))
+        owner = stage.enter_context(Owner(facts))
+        database, cache = DatabaseDoor(addresses, "reporting"), CacheDoor(addresses, CACHE_USER)
+        scene = Scene(tell, okta, owner, facts, database, {DATABASE: database, CACHE: cache}, stage)
+        _connect(scene)
+        _assign(scene)
+        _push(scene)
+        _change_profiles(scene)
+        leaver, colleague = _give_access(scene)
+        session = _use_passwords(scene, leaver, colleague)
+        left_at = _deactivate(scene, leaver)
+        _watch_passwords_die(scene, left_at, colleague, session)
+        _reactivate(scene, leaver)
+        _link_team(scene)
+        _deliver_twice(scene)
+
+
+def _connect(scene: Scene) -> None:
+    scene.tell.step("Okta tests the connection")
+    scene.okta.connection_test()
+    scene.tell.proved("users and groups can be listed with the token", holds=True)
+
+
+def _assign(scene: Scene) -> None:
+    tell, okta, ana = scene.tell, scene.okta, scene.ana
+    tell.step("Okta assigns three people; Cerby knows one of them already")
+    scene.owner.add_person(ana.user_name.upper(), "Ana", "Local")
+    before = next(user for user in okta.import_users() if user["userName"] == ana.user_name.upper())
+    tell.proved(f"{ana.user_name} is matched, whatever the letter case", not okta.assign(ana))
+    tell.proved("and keeps her id", ana.scim_id == before["id"])
+    for person in (scene.ben, scene.cleo):
+        tell.proved(f"{person.user_name} is created", okta.assign(person))
+    shown = scene.owner.person(scene.ben.scim_id)
+    tell.proved("the admin shows Ben as managed by Okta", "Okta (SCIM)" in shown.text)
+
+
+def _push(scene: Scene) -> None:
+    tell, crew = scene.tell, scene.crew
+    tell.step("Okta pushes a group with two of them")
+    tell.proved(f"the team “{crew.name}” is created", scene.okta.push_group(crew))
+    shown = scene.owner.team(crew.scim_id)
+    both = all(person.user_name in shown.text for person in crew.members)
+    tell.proved("its members are Ana and Ben", both and scene.cleo.user_name not in shown.text)
+
+
+def _change_profiles(scene: Scene) -> None:
+    tell, okta, ben = scene.tell, scene.okta, scene.ben
+    tell.step("Okta renames a person")
+    okta.update_profile(ben, given_name="Benedict")
+    shown = okta.read(ben)
+    tell.proved("the new name stands in Cerby", shown["name"]["givenName"] == "Benedict")
+    tell.proved("and in the admin", "Benedict" in scene.owner.person(ben.scim_id).text)
+    tell.step("Okta changes an e-mail address")
+    okta.change_email(ben, f"benedict.{scene.mark}@acme.example")
+    shown = okta.read(ben)
+    tell.proved("the new address stands in Cerby", shown["emails"][0]["value"] == ben.email)
+    tell.proved("under the same id", shown["id"] == ben.scim_id)
+
+
+def _give_access(scene: Scene) -> tuple[Member, Member]:
+    """Ana, who will leave, and Ben, who stays."""
+    tell = scene.tell
+    tell.step("The Owner gives the team two privileged accounts, and invites its members")
+    for account in (DATABASE, CACHE):
+        scene.owner.grant(account, scene.crew.scim_id)
+    shown = scene.owner.person(scene.ana.scim_id)
+    tell.proved("Ana reaches both through the team", DATABASE in shown.text and CACHE in shown.text)
+    members = scene.member(scene.ana), scene.member(scene.ben)
+    for person, member in zip((scene.ana, scene.ben), members, strict=True):
+        member.accept(scene.owner.invite(person.scim_id))
+        tell.proved(f"{person.given_name} chooses a password and signs in", member.sign_in())
+        tell.proved(f"{person.given_name} issues an API key, and it works", member.issue_key() and member.accounts())
+    return members
+
+
+def _use_passwords(scene: Scene, leaver: Member, colleague: Member) -> DatabaseSession:
+    tell = scene.tell
+    tell.step("Ana looks at the shared passwords and uses them on the servers")
+    for account, door in scene.doors.items():
+        scene.known[account] = password = leaver.reveal(account)
+        tell.proved(f"the password of “{account}” from the API opens {door.name}", door.opens(password))
+    shown = leaver.reveal_in_browser(DATABASE)
+    tell.proved("the web app shows her the same", scene.known[DATABASE] in shown.html)
+    tell.proved("Ben sees the same", colleague.reveal(DATABASE) == scene.known[DATABASE])
+    for door in scene.doors.values():
+        tell.proved(f"{door.name} refuses a wrong one", not door.opens(secrets.token_urlsafe(12)))
+    tell.note("Ana stays connected to the database")
+    return scene.database.enter(scene.known[DATABASE])
+
+
+def _deactivate(scene: Scene, leaver: Member) -> float:
+    """Returns when the deactivation was sent, as time.monotonic() says it."""
+    tell, ana = scene.tell, scene.ana
+    tell.step("Okta deactivates Ana")
+    left_at = time.monotonic()
+    scene.okta.deactivate(ana)
+    tell.proved(f"answered after {time.monotonic() - left_at:.2f} s", holds=True)
+    tell.proved("her open session is refused", not leaver.is_signed_in())
+    tell.proved("her API key is refused", leaver.call("GET", "accounts").status_code == 401)
+    tell.proved("she cannot sign in again", not leaver.sign_in())
+    shown = scene.owner.person(ana.scim_id)
+    tell.proved("the admin shows her as disabled", "Disabled" in shown.text)
+    tell.proved("with no account within reach", "No account is within this person's reach." in shown.text)
+    team = scene.owner.team(scene.crew.scim_id)
+    tell.proved("and no longer in the team", ana.user_name.lower() not in team.text.lower())
+    tell.proved("Okta still finds her, inactive", scene.okta.read(ana)["active"] is False)
+    return left_at
+
+
+def _watch_passwords_die(scene: Scene, left_at: float, colleague: Member, session: DatabaseSession) -> None:
+    tell = scene.tell
+    tell.step("Cerby changes what she could have known")
+    for account, door in scene.doors.items():
+        _watch_one_die(scene, account, door, left_at, colleague)
+    cut = eventually(lambda: not session.is_alive(), seconds=ROTATION_SECONDS)
+    tell.proved("Ana's open connection to the database is cut", cut)
+    complete = eventually(lambda: _offboarding_is_complete(scene), seconds=ROTATION_SECONDS, every=0.5)
+    tell.proved("the admin shows her offboarding as complete", complete)
+
+
+def _watch_one_die(scene: Scene, account: str, door: Door, left_at: float, colleague: Member) -> None:
+    tell, old = scene.tell, scene.known[account]
+    dead = eventually(lambda: not door.opens(old), seconds=ROTATION_SECONDS)
+    seconds = time.monotonic() - left_at
+    tell.proved(f"{door.name} rejects the old password, {seconds:.2f} s after the deactivation", dead)
+    changed = eventually(lambda: colleague.reveal(account) != old, seconds=ROTATION_SECONDS, every=0.5)
+    tell.proved(f"Ben is shown a new one for “{account}”", changed)
+    tell.proved(f"{door.name} accepts it", door.opens(colleague.reveal(account)))
+
+
+def _reactivate(scene: Scene, leaver: Member) -> None:
+    tell, ana = scene.tell, scene.ana
+    tell.step("Okta reactivates Ana")
+    before = ana.scim_id
+    scene.okta.reactivate(ana)
+    tell.proved("she is active again, under the same id", ana.scim_id == before and scene.okta.read(ana)["active"])
+    tell.proved("her old session stays dead", not leaver.is_signed_in())
+    tell.proved("her old API key stays dead", leaver.call("GET", "accounts").status_code == 401)
+    tell.proved("she can sign in", leaver.sign_in())
+    shown = scene.owner.person(ana.scim_id)
+    tell.proved("no access came back", "No account is within this person's reach." in shown.text)
+
+
+def _link_team(scene: Scene) -> None:
+    tell, okta = scene.tell, scene.okta
+    tell.step("Okta links a group to a team that exists here")
+    name = f"Local {scene.mark}"
+    scene.owner.add_team(name)
+    group = Group(f"Okta {scene.mark}", [scene.cleo])
+    okta.link_group(group, name)
+    shown = scene.owner.team(group.scim_id)
+    tell.proved("the team keeps its name, and its members until “Push now”", scene.cleo.user_name not in shown.text)
+    okta.link_group(group, name, rename=True)
+    okta.push_now(group)
+    shown = scene.owner.team(group.scim_id)
+    tell.proved(
+        "after it the team is as Okta's group is", scene.cleo.user_name in shown.text and group.name in shown.text
+    )
+
+
+def _deliver_twice(scene: Scene) -> None:
+    tell, okta, ana = scene.tell, scene.okta, scene.ana
+    tell.step("Okta deactivates Ana again, and delivers it twice")
+    okta.deactivate(ana)
+    once, page = okta.read(ana), scene.owner.person(ana.scim_id)
+    okta.deactivate(ana)
+    twice, again = okta.read(ana), scene.owner.person(ana.scim_id)
+    tell.proved("the second delivery is answered like the first", twice["active"] is False)
+    tell.proved("it changed nothing of her", once == twice)
+    events = (page.text.count("deactivated"), again.text.count("deactivated"))
+    tell.proved("and left no trace in her history", events[0] == events[1], found=events)
+
+
+def _offboarding_is_complete(scene: Scene) -> bool:
+    return "Complete" in scene.owner.person(scene.ana.scim_id).text
