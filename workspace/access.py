@@ -91,7 +91,7 @@ def listed_accounts(user: User, search: str = "") -> QuerySet[Account]:
 def live_grants(user: User, account: Account) -> QuerySet[Grant]:
     """The grants by which a person may use an account now: their own, then those of teams they are in."""
     through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
-    grants = Grant.objects.for_workspace(account.workspace).filter(account=account, ended_at=None)
+    grants = Grant.objects.filter(workspace_id=account.workspace_id, account=account, ended_at=None)
     return grants.filter(Q(user=user) | Q(team__in=through)).select_related("team").order_by(
         F("team__display_name").asc(nulls_first=True)
     )

@@ -174,19 +174,16 @@ def invitation(request: HttpRequest, user_id: UUID, token: str) -> HttpResponse:
 
 def _choose_password(request: HttpRequest, user_id: UUID, token: str) -> HttpResponse:
     person, form = invitations.invited(user_id, token), NewPasswordForm(request.POST or None)
+    is_own = request.user == person  # asked before the new password ends this very session
     posted = request.method == "POST" and form.is_valid()
     if posted and _set_password(form, lambda secret: invitations.accept(user_id, token, secret)):
-        return _send_to_sign_in(request, person)
+        if is_own:
+            logout(request)
+        else:
+            del request.session[_LINK]
+        messages.success(request, "Your password is set. Sign in with it.")
+        return redirect("web:login")
     return render(request, "web/invitation.html", {"person": person, "form": form})
-
-
-def _send_to_sign_in(request: HttpRequest, person: User) -> HttpResponse:
-    if request.user == person:  # their sessions have ended, this one among them
-        logout(request)
-    else:
-        del request.session[_LINK]
-    messages.success(request, "Your password is set. Sign in with it.")
-    return redirect("web:login")
 
 
 def _set_password(form: NewPasswordForm, verb: Callable[[Secret], object]) -> bool:

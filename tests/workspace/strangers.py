@@ -1,0 +1,56 @@
+"""What acme's credentials are tried on: every address of the people's side, filled with rival's ids."""
+
+from typing import Any
+from uuid import UUID
+
+from django.urls import URLPattern, URLResolver
+
+from tests.companies import Company
+from workspace import urls
+from workspace.models import Account, ApiKey, AuditEvent, Grant, Reveal, Session, TeamMembership, User
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def routes() -> list[str]:
+    """The routes of `workspace.urls`, such as "api/v1/accounts/<uuid:account_id>"."""
+    return [prefix + str(item.pattern) for prefix, item in _walk("", urls.urlpatterns)]
+
+
+def address(route: str, company: Company) -> str:
+    """The route filled with a company's own ids. A route with a part unknown here fails its rival test."""
+    values: dict[str, Any] = {
+        "<uuid:account_id>": company.account.id,
+        "<uuid:key_id>": ApiKey.objects.for_workspace(company.workspace).get().id,
+        "<uuid:user_id>": company.member.id,
+        "<str:token>": "choose",
+    }
+    for part, value in values.items():
+        route = route.replace(part, str(value))
+    assert "<" not in route, f"{route} needs a value here, so that the rival test covers it."
+    return f"/{route}"
+
+
+def ids(company: Company) -> set[UUID]:
+    return {company.workspace.id, company.owner.id, company.member.id, company.team.id, company.account.id}
+
+
+def everything(company: Company) -> dict[str, Any]:
+    """Every row of the company that the people's side could touch, to compare before and after."""
+    models = (Account, ApiKey, AuditEvent, Grant, Reveal, TeamMembership, User)
+    rows: dict[str, Any] = {
+        model.__name__: list(model.objects.filter(workspace=company.workspace).order_by("pk").values())
+        for model in models
+    }
+    rows["Session"] = list(Session.objects.filter(user__workspace=company.workspace).values())
+    return rows
+
+
+def _walk(prefix: str, patterns: list[Any]) -> list[tuple[str, URLPattern]]:
+    found = []
+    for item in patterns:
+        if isinstance(item, URLResolver):
+            found += _walk(prefix + str(item.pattern), item.url_patterns)
+        else:
+            found.append((prefix, item))
+    return found
