@@ -1,0 +1,1 @@
+"""Real processes, real targets, and things that kill them."""
