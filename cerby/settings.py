@@ -4,6 +4,9 @@ import sys
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
 from cerby import environment
 from cerby.environment import ROOT, Misconfigured, Mode
 
@@ -201,4 +204,70 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {"django": {"level": "INFO"}, "httpx": {"level": "WARNING"}},
+}
+
+
+def _page(name: str) -> Any:
+    return reverse_lazy(f"admin:{name}_changelist")
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Cerby",
+    "SITE_HEADER": "Cerby",
+    "SITE_SUBHEADER": "Workspace console",
+    "SITE_SYMBOL": "shield_lock",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("console/console.css")],
+    "BORDER_RADIUS": "8px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.1% .014 255)",
+            "100": "oklch(93.6% .032 255)",
+            "200": "oklch(88.5% .062 255)",
+            "300": "oklch(80.8% .114 254)",
+            "400": "oklch(70.4% .165 256)",
+            "500": "oklch(60.5% .2 259)",
+            "600": "oklch(52% .22 262)",
+            "700": "oklch(46% .21 264)",
+            "800": "oklch(40% .17 265)",
+            "900": "oklch(35% .13 266)",
+            "950": "oklch(26% .09 268)",
+        },
+    },
+    "ACCOUNT": {"navigation": [{"title": "My profile", "link": "/profile/"}]},
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {"items": [{"title": "Home", "icon": "home", "link": reverse_lazy("admin:index")}]},
+            {
+                "title": "People",
+                "items": [
+                    {"title": "People", "icon": "group", "link": _page("workspace_user")},
+                    {"title": "Teams", "icon": "groups", "link": _page("workspace_team")},
+                ],
+            },
+            {
+                "title": "Access",
+                "items": [
+                    {"title": "Accounts", "icon": "key", "link": _page("workspace_account")},
+                    {"title": "Grants", "icon": "handshake", "link": _page("workspace_grant")},
+                ],
+            },
+            {
+                "title": "Departures",
+                "items": [
+                    {"title": "Offboardings", "icon": "person_off", "link": _page("rotation_offboarding")},
+                    {"title": "Rotations", "icon": "autorenew", "link": _page("rotation_rotationjob")},
+                    {"title": "Audit log", "icon": "history", "link": _page("workspace_auditevent")},
+                ],
+            },
+            {
+                "title": "Okta",
+                "items": [{"title": "SCIM tokens", "icon": "vpn_key", "link": _page("scim_scimtoken")}],
+            },
+        ],
+    },
 }

@@ -20,7 +20,7 @@ def open_for(offboarding: Offboarding, known: Collection[Knowledge]) -> list[Kno
     """
     now = timezone.now()
     policy = RotationPolicy(offboarding.workspace.rotation_policy)
-    rotating = [item for item in known if _rotates(policy, item)]
+    rotating = [item for item in known if rotates(policy, item)]
     chosen = {item.account_id for item in rotating}
     Exposure.objects.bulk_create(
         Exposure(
@@ -82,7 +82,8 @@ def _close(closing: ExposureQuerySet, outcome: Outcome, actor: Actor) -> int:
     return len(rows)
 
 
-def _rotates(policy: RotationPolicy, item: Knowledge) -> bool:
+def rotates(policy: RotationPolicy, item: Knowledge) -> bool:
+    """Whether a departure under this policy changes the password of the account that was known."""
     match policy:
         case RotationPolicy.PRIVILEGED:
             return item.is_privileged

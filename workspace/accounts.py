@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -21,10 +22,33 @@ def create(
     """A new shared account, with its first password when it is known. Raises Conflict when the name is taken."""
     if Account.objects.for_workspace(workspace).filter(name__iexact=name, archived_at=None).exists():
         raise Conflict(f"There is an account called {name} already.")
+    _check_admin(workspace.id, fields.get("admin_account"))
     account = Account.objects.create(workspace=workspace, name=name, **fields)
     audit.record(workspace, "account.created", account, actor=actor, connector=account.connector)
     if password is not None:
         store_password(account, password, actor=actor)
+    return account
+
+
+@transaction.atomic
+def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
+    """Change what is known of an account, its passwords apart; unchanged is no event.
+
+    Raises Conflict when the name is taken, Invalid for an admin account that cannot be one.
+    """
+    account = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=account.pk)
+    names = sorted(name for name, value in fields.items() if getattr(account, name) != value)
+    if not names:
+        return account
+    _check_admin(account.workspace_id, fields.get("admin_account"), of=account)
+    for name in names:
+        setattr(account, name, fields[name])
+    try:
+        with transaction.atomic():
+            account.save(update_fields=names)
+    except IntegrityError as error:
+        raise Conflict(f"There is an account called {account.name} already.") from error
+    audit.record(account.workspace, "account.updated", account, actor=actor, attributes=names)
     return account
 
 
@@ -68,3 +92,13 @@ def open_version(version: SecretVersion) -> Secret:
     return crypto.unseal(
         bytes(version.sealed), workspace=version.workspace_id, account=version.account_id, version=version.number
     )
+
+
+def _check_admin(workspace_id: UUID, admin: Account | None, *, of: Account | None = None) -> None:
+    """Another account of the same workspace. What it may do on the target is found out when it is used."""
+    if admin is None:
+        return
+    if admin.workspace_id != workspace_id:
+        raise Invalid("The admin account must be one of the same workspace.", field="admin_account")
+    if of is not None and admin.pk == of.pk:
+        raise Invalid("An account cannot be its own admin account.", field="admin_account")

@@ -1,0 +1,124 @@
+"""The form of an account: what it is, where its login lives, and what its passwords are made of.
+
+The settings of each connector become fields of their own, made from the connector's own model, so that nobody
+writes JSON and a new connector needs nothing here.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args, get_origin
+
+from django import forms as django_forms
+from pydantic.fields import FieldInfo
+
+from rotation import connectors
+from workspace.admin import forms
+from workspace.errors import Invalid
+from workspace.models import Account, CharacterClass, Workspace
+from workspace.models.accounts import default_classes
+
+PLAIN: Final = (
+    "name", "username", "connector", "is_privileged", "admin_account",
+    "password_length", "password_classes", "password_excluded",
+)  # fmt: skip
+
+
+class AccountForm(forms.WorkspaceForm):
+    """`groups` says which fields the page shows for which connector."""
+
+    name = forms.text("Name", limit=120, help_text="What people call it, such as “Reporting database”.")
+    username = forms.text("User name", required=False, help_text="The login on the target.")
+    is_privileged = forms.switch("Privileged", help_text="A departure changes the password of every privileged account.")
+    connector = forms.options("How the password is changed", (), initial="by_hand")
+    password_length = forms.number("Password length", least=8, most=128, initial=32)
+    password_classes = forms.several("Characters", CharacterClass.choices, initial=default_classes)
+    password_excluded = forms.text(
+        "Excluded characters", required=False, limit=64, help_text="Characters that the target does not accept."
+    )
+
+    def __init__(self, *args: Any, workspace: Workspace | None, account: Account | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, workspace=workspace, **kwargs)
+        choice: Any = self.fields["connector"]
+        choice.choices = connectors.choices()
+        choice.widget.attrs["x-model"] = "shown"
+        self._add_targets(account.target if account else {}, account.connector if account else "")
+        if workspace is not None:
+            self._add_admin(workspace, account)
+        last = [name for name in self.fields if name.startswith("password_")]
+        self.order_fields([name for name in self.fields if name not in last] + last)
+
+    @property
+    def shown(self) -> str:
+        """The connector whose settings the page shows first."""
+        return str(self["connector"].value())
+
+    @property
+    def groups(self) -> list[tuple[str, list[django_forms.BoundField]]]:
+        """The fields in order, gathered under the connector they belong to ("" for all)."""
+        found: list[tuple[str, list[django_forms.BoundField]]] = []
+        for bound in self.visible_fields():
+            key = bound.name.partition("__")[0] if "__" in bound.name else ""
+            if not found or found[-1][0] != key:
+                found.append((key, []))
+            found[-1][1].append(bound)
+        return found
+
+    def values(self) -> dict[str, Any]:
+        """What the account is to be, for `accounts.create` and `accounts.update`, the workspace apart."""
+        values = {name: self.cleaned_data[name] for name in PLAIN if name in self.cleaned_data}
+        prefix = f"{values['connector']}__"
+        target = {
+            name.removeprefix(prefix): value
+            for name, value in self.cleaned_data.items() if name.startswith(prefix) and value not in ("", None)
+        }  # fmt: skip
+        values["target"] = target
+        return values
+
+    def clean(self) -> dict[str, Any]:
+        """The connector's own validation comes with sentences for people."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            self._check_target()
+        return data
+
+    def _check_target(self) -> None:
+        values = self.values()
+        probe = Account(connector=values["connector"], target=values["target"], username=values["username"])
+        try:
+            connectors.of(probe, timeout=1)
+        except Invalid as error:
+            self.refuse(error)
+
+    def _add_targets(self, target: Mapping[str, Any], connector: str) -> None:
+        for key, kind in connectors.REGISTRY.items():
+            for name, info in kind.Settings.model_fields.items():
+                field = field_of(name, info)
+                if key == connector and name in target:
+                    field.initial = target[name]
+                self.fields[f"{key}__{name}"] = field
+
+    def _add_admin(self, workspace: Workspace, account: Account | None) -> None:
+        others = Account.objects.for_workspace(workspace).filter(archived_at=None)
+        if account is not None:
+            others = others.exclude(pk=account.pk)
+        self.fields["admin_account"] = forms.search(
+            "Admin account", others, through=Account, field="admin_account", required=False,
+            help_text="An account on the same target whose password may reset this one. Empty: it changes its own.",
+        )  # fmt: skip
+
+
+def field_of(name: str, info: FieldInfo) -> django_forms.Field:
+    """A form field for one setting of a connector; what is required is the connector's to say."""
+    label = (info.title or name.replace("_", " ")).capitalize()
+    initial = None if info.is_required() else info.default
+    if info.annotation is bool:
+        return _with(forms.switch(label, help_text=info.description or ""), initial)
+    if info.annotation is int:
+        return _with(forms.number(label, least=0, most=65535, initial=0), initial)
+    if get_origin(info.annotation) is Literal:
+        return _with(forms.options(label, [(value, value) for value in get_args(info.annotation)]), initial)
+    return _with(forms.text(label, help_text=info.description or ""), initial)
+
+
+def _with(field: django_forms.Field, initial: Any) -> django_forms.Field:
+    field.initial, field.required = initial, False
+    return field

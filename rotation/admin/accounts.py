@@ -1,0 +1,244 @@
+"""Accounts: what they are, who may use them, and how their passwords fare. A password itself is on no page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from rotation import connectors
+from rotation.admin.account_form import PLAIN, AccountForm
+from rotation.admin.words import state_badge
+from rotation.models import RotationJob
+from rotation.states import JobState
+from workspace import access, accounts
+from workspace.admin import forms
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, visitor
+from workspace.admin.history import history
+from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, url, when
+from workspace.crypto import Secret
+from workspace.errors import Invalid
+from workspace.models import Account, CharacterClass, Grant, GrantRole, SecretVersion, Team, User
+
+SHOWN = 20
+
+
+class PrivilegeFilter(ChoiceFilter):
+    title = "privilege"
+    parameter_name = "privileged"
+    conditions = {"yes": ("Privileged", Q(is_privileged=True)), "no": ("Ordinary", Q(is_privileged=False))}
+
+
+class PasswordFilter(ChoiceFilter):
+    title = "password"
+    parameter_name = "password"
+    conditions = {
+        "stored": ("Stored", Q(password_set_at__isnull=False)),
+        "missing": ("Not stored yet", Q(password_set_at=None)),
+        "rotating": ("Being changed", Q(live_state__isnull=False)),
+        "human": ("Needs a person", Q(live_state=JobState.NEEDS_HUMAN)),
+    }
+
+
+class PasswordForm(forms.ActForm):
+    password = forms.password(
+        "Password", help_text="The one in force on the target now. It is sealed at once and never shown on these pages."
+    )
+
+
+class GrantForm(forms.ActForm):
+    """A person or a team of the account's own workspace."""
+
+    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people = User.objects.for_workspace(account.workspace).active()
+        teams = Team.objects.for_workspace(account.workspace).filter(disbanded_at=None)
+        self.fields["team"] = forms.search("Team", teams, through=Grant, field="team", required=False)
+        self.fields["user"] = forms.search("Or a person", people, through=Grant, field="user", required=False)
+        self.fields["role"] = forms.options("Role", GrantRole.choices, initial=GrantRole.COLLABORATOR)
+
+    def holder(self) -> User | Team:
+        """Raises Invalid unless exactly one is named."""
+        user, team = self.cleaned_data["user"], self.cleaned_data["team"]
+        if (user is None) == (team is None):
+            raise Invalid("Name a team or a person, not both.", field="team")
+        chosen: User | Team = user or team
+        return chosen
+
+
+@admin.register(Account)
+class AccountAdmin(ConsoleAdmin):
+    """An account's page: its settings, its grants, its rotations. Versions are numbered, never shown."""
+
+    list_display = ("name", "username", "connector_name", "privileged", "password_set", "rotation", "grant_count")
+    list_filter = (PrivilegeFilter, PasswordFilter)
+    search_fields = ("name", "username")
+    search_help_text = "Name or user name"
+    ordering = ("name",)
+    can_add = True
+    empty_icon = "key"
+    empty_title = "No accounts found"
+    empty_text = "Add a shared login, enter its password, and grant a team access to it."
+    actions_detail = ("edit", "password", "grant")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        current = SecretVersion.objects.current().filter(account=OuterRef("pk"))
+        live = RotationJob.objects.live().filter(account=OuterRef("pk"))
+        return super().get_queryset(request).filter(archived_at=None).annotate(
+            password_set_at=Subquery(current.values("visible_from")[:1]),
+            live_state=Subquery(live.values("state")[:1]),
+            live_job=Subquery(live.values("pk")[:1]),
+            live_grants=Count("grants", filter=Q(grants__ended_at=None)),
+        )  # fmt: skip
+
+    @display(description="Changed by", ordering="connector")
+    def connector_name(self, account: Account) -> str:
+        return connector_label(account)
+
+    @display(description="", ordering="is_privileged")
+    def privileged(self, account: Account) -> str:
+        return badge("Privileged", "warning") if account.is_privileged else ""
+
+    @display(description="Password set", ordering="password_set_at")
+    def password_set(self, account: Any) -> str:
+        return when(account.password_set_at) if account.password_set_at else "not stored yet"
+
+    @display(description="Rotation")
+    def rotation(self, account: Any) -> str:
+        return state_badge(account.live_state) if account.live_state else NOTHING
+
+    @display(description="Grants", ordering="live_grants")
+    def grant_count(self, account: Any) -> int:
+        return int(account.live_grants)
+
+    def detail(self, request: HttpRequest, obj: Any) -> Detail:
+        badges: list[SafeString] = [badge("Privileged", "warning")] if obj.is_privileged else []
+        if obj.live_state:
+            badges.append(state_badge(obj.live_state))
+        return Detail(facts(obj), [grants_of(obj), rotations_of(obj), versions_of(obj), history(obj)], badges)
+
+    def adding(self, request: HttpRequest) -> Act:
+        form = AccountForm(bound(request), workspace=visitor(request).workspace)
+
+        def add(data: dict[str, Any]) -> HttpResponse | str:
+            values = form.values()
+            account = accounts.create(form.chosen_workspace, values.pop("name"), actor=actor(request), **values)
+            act.next = url(account, "password")
+            return f"{account} was added. Now enter its password."
+
+        act = Act("Add an account", "Add account", form, add)
+        return act
+
+    @action(description="Edit", url_path="edit", icon="edit")
+    def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(account: Account) -> Act:
+            initial = {name: getattr(account, name) for name in PLAIN}
+            form = AccountForm(
+                bound(request), workspace=account.workspace, account=account, initial=initial
+            )  # fmt: skip
+
+            def save(data: dict[str, Any]) -> str:
+                accounts.update(account, actor=actor(request), **form.values())
+                return "Saved."
+
+            return Act(f"Edit {account}", "Save", form, save)
+
+        return self.act_on(request, object_id, make)
+
+    @action(description="Enter password", url_path="password", icon="password")
+    def password(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(account: Any) -> Act:
+            def store(data: dict[str, Any]) -> str:
+                accounts.store_password(account, Secret(data["password"]), actor=actor(request))
+                return "The password is sealed. People with access can use it now."
+
+            waiting = account.live_state == JobState.NEEDS_HUMAN
+            return Act(
+                f"Enter the password of {account}", "Seal password", PasswordForm(bound(request)), store,
+                text=("Nothing is changed on the target: enter the password that is in force there.",),
+                warning="A rotation of this account waits for a person. Use “I changed it” there, so that it can go on."
+                if waiting else "",
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @action(description="Grant access", url_path="grant", icon="key", variant=ActionVariant.PRIMARY)
+    def grant(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(account: Account) -> Act:
+            form = GrantForm(bound(request), account=account)
+
+            def give(data: dict[str, Any]) -> str:
+                given = access.grant(account, form.holder(), actor=actor(request), role=data["role"])
+                return f"{given.holder} can use {account} now."
+
+            return Act(f"Grant access to {account}", "Grant access", form, give)
+
+        return self.act_on(request, object_id, make)
+
+    def offered(self, request: HttpRequest, obj: Account) -> Sequence[str]:
+        return self.actions_detail
+
+
+def connector_label(account: Account) -> str:
+    kind = connectors.REGISTRY.get(account.connector)
+    return kind.label if kind else account.connector
+
+
+def facts(account: Any) -> list[Fact]:
+    classes = dict(CharacterClass.choices)
+    known = [
+        Fact("User name", account.username or NOTHING),
+        Fact("Password changed by", connector_label(account)),
+        *(Fact(key.replace("_", " ").capitalize(), value) for key, value in account.target.items()),
+        Fact("Admin account", link(account.admin_account)),
+        Fact("Password set", when(account.password_set_at) if account.password_set_at else "not stored yet"),
+        Fact("New passwords", f"{account.password_length} characters: "
+             + ", ".join(classes.get(name, name).lower() for name in account.password_classes)),
+    ]  # fmt: skip
+    if account.password_excluded:
+        known.append(Fact("Excluded characters", format_html("<code>{}</code>", account.password_excluded)))
+    return known
+
+
+def grants_of(account: Account) -> Section:
+    grants = account.grants.filter(ended_at=None).select_related("user", "team", "account").order_by("granted_at")
+    return Section(
+        "Who can use it",
+        ("Given to", "", "Role", "Since", ""),
+        [
+            [
+                link(grant.holder), "team" if grant.team_id else "person", grant.get_role_display(),
+                when(grant.granted_at), button(url(grant, "end"), "End"),
+            ]
+            for grant in grants
+        ],
+        "Nobody. Grant a team or a person access to it.",
+    )  # fmt: skip
+
+
+def rotations_of(account: Account) -> Section:
+    jobs = RotationJob.objects.filter(account=account).order_by("-requested_at")[:SHOWN]
+    return Section(
+        "Rotations",
+        ("Wanted", "Cause", "State", "Finished"),
+        [[when(job.requested_at), job.cause, link(job, state_badge(job.state)), when(job.finished_at)] for job in jobs],
+        "Its password was never rotated here.",
+    )
+
+
+def versions_of(account: Account) -> Section:
+    versions = account.versions.defer("sealed").order_by("-number")[:SHOWN]
+    return Section(
+        "Password versions",
+        ("Version", "Stored", "In use from", "Until", "Proved dead"),
+        [
+            [row.number, when(row.created_at), when(row.visible_from), when(row.visible_until), when(row.proved_dead_at)]
+            for row in versions
+        ],
+        "No password is stored yet. Enter the one that is in force.",
+    )

@@ -1,0 +1,138 @@
+"""People, with their offboardings and the act of offboarding."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms as django_forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+
+from rotation import connectors, exposures, offboarding
+from rotation.models import Offboarding
+from rotation.offboarding import Preview
+from workspace.access import Knowledge
+from workspace.admin import forms
+from workspace.admin.base import Act, actor, bound, visitor
+from workspace.admin.parts import Section, badge, link, url, when
+from workspace.admin.people import PersonAdmin
+from workspace.admin.person_page import account_link, last_owner_warning
+from workspace.errors import Refused
+from workspace.models import Account, RotationPolicy, User
+
+
+class ConfirmForm(forms.ActForm):
+    """Asks for the userName to be typed, because this is done to people and not to rows."""
+
+    user_name = forms.text("Type the userName to confirm")
+    cause = forms.text("Cause", required=False, limit=160, help_text="Kept with the offboarding. Optional.")
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._expected = user.user_name
+        self.fields["user_name"].help_text = user.user_name
+        self.fields["user_name"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+
+    def clean_user_name(self) -> str:
+        typed: str = self.cleaned_data["user_name"].strip()
+        if typed.lower() != self._expected.lower():
+            raise django_forms.ValidationError("That is not this person's userName.")
+        return typed
+
+
+@admin.register(User)
+class DepartingPersonAdmin(PersonAdmin):
+    """The page of a person who may leave."""
+
+    actions_detail = (*PersonAdmin.actions_detail, "offboard")
+
+    def offered(self, request: HttpRequest, obj: User) -> Sequence[str]:
+        acts = super().offered(request, obj)
+        return (*acts, "offboard") if obj.is_active and obj != visitor(request) and obj.workspace_id else acts
+
+    def sections(self, request: HttpRequest, user: User) -> list[Section]:
+        accounts, reveals, teams, history = super().sections(request, user)
+        return [accounts, reveals, teams, offboardings_of(user), history]
+
+    @action(description="Offboard", url_path="offboard", icon="person_off", variant=ActionVariant.DANGER)
+    def offboard(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(user: User) -> Act:
+            act = Act(
+                f"Offboard {user}", "Offboard", ConfirmForm(bound(request), user=user), leave, dangerous=True,
+                text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)), warning=last_owner_warning(user),
+            )  # fmt: skip
+            if not act.refusal:
+                act.sections = preview_of(user)
+            subject.append((user, act))
+            return act
+
+        subject: list[tuple[User, Act]] = []
+
+        def leave(data: dict[str, Any]) -> str:
+            user, act = subject[0]
+            done = offboarding.offboard(user, actor=actor(request), cause=data["cause"] or "Offboarded by an Owner.")
+            if done is None:
+                raise Refused(f"{user} had no access any more.")
+            act.next = url(done)
+            return f"{user} is out. What they could have known is being changed."
+
+        return self.act_on(request, object_id, make)
+
+
+WHAT_HAPPENS = (
+    "Access ends at once: sign-in, open sessions, API keys, teams and grants.",
+    "Then the passwords below are changed on their targets, and the old ones proved dead.",
+)
+
+
+def refusal(user: User, looking: User) -> str:
+    if user == looking:
+        return "You cannot offboard yourself. Ask another Owner."
+    if user.workspace_id is None:
+        return "Platform staff belong to no workspace."
+    return "" if user.is_active else "This person is disabled already."
+
+
+def preview_of(user: User) -> list[Section]:
+    preview = offboarding.preview(user)
+    return [_accounts(preview), _access(preview)]
+
+
+def _accounts(preview: Preview) -> Section:
+    workspace = preview.user.workspace
+    policy = RotationPolicy(workspace.rotation_policy) if workspace else RotationPolicy.NONE
+    return Section(
+        "Passwords they could have known",
+        ("Account", "Known since", "Looked at it", "What happens"),
+        [
+            [account_link(account), when(item.since), when(item.revealed_at) if item.revealed_at else "never",
+             _consequence(policy, account, item)]
+            for account, item in preview.known
+        ],
+        "None: this person was in no position to learn a password that still works.",
+    )  # fmt: skip
+
+
+def _access(preview: Preview) -> Section:
+    rows = [["Grants of their own", preview.grants], ["Teams they leave", preview.memberships]]
+    return Section("Access that ends", ("What", "How many"), rows, "")
+
+
+def _consequence(policy: RotationPolicy, account: Account, item: Knowledge) -> str:
+    if not exposures.rotates(policy, item):
+        return badge("Stays: workspace policy")
+    kind = connectors.REGISTRY.get(account.connector)
+    if kind is None or not (kind.capabilities.self_change or kind.capabilities.admin_reset):
+        return badge("Needs a person", "danger")
+    return badge("Changed by itself", "success")
+
+
+def offboardings_of(user: User) -> Section:
+    rows = Offboarding.objects.filter(user=user).order_by("-started_at")
+    return Section(
+        "Offboardings",
+        ("Started", "Cause", "Complete", ""),
+        [[when(row.started_at), row.cause, when(row.completed_at), link(row, "Open")] for row in rows],
+        "This person was never offboarded.",
+    )

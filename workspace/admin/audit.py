@@ -1,0 +1,119 @@
+"""The audit log: read, searched, and its chain verified."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from unfold.decorators import action, display
+
+from workspace import audit
+from workspace.admin import forms
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, bound, visitor
+from workspace.admin.history import SUBJECT_PAGES, detail_text, verb_text, who
+from workspace.admin.parts import NOTHING, Detail, Fact, names_of, when
+from workspace.errors import Conflict
+from workspace.models import AuditEvent, AuditSeal, User
+
+KINDS = {
+    "person": "People", "team": "Teams", "grant": "Grants", "account": "Accounts", "offboarding": "Offboardings",
+    "rotation": "Rotations", "scim_token": "SCIM tokens", "api_key": "API keys",
+}  # fmt: skip
+
+
+class KindFilter(ChoiceFilter):
+    title = "about"
+    parameter_name = "about"
+    conditions = {kind: (label, Q(verb__startswith=f"{kind}.")) for kind, label in KINDS.items()}
+
+
+class ActorFilter(ChoiceFilter):
+    title = "done by"
+    parameter_name = "by"
+    conditions = {
+        "person": ("A person", Q(actor_kind="person")),
+        "token": ("The identity provider", Q(actor_kind="token")),
+        "system": ("Cerby itself", Q(actor_kind="system")),
+        "command": ("Cerby support", Q(actor_kind="command")),
+    }
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ConsoleAdmin):
+    """Rows that the database refuses to change."""
+
+    list_display = ("happened", "what", "subject", "done_by", "said")
+    list_filter = (KindFilter, ActorFilter)
+    lookups = frozenset({"subject_id__exact"})
+    search_fields = ("verb", "actor_label")
+    search_help_text = "What was done, or a token's label"
+    ordering = ("-id",)
+    empty_icon = "history"
+    empty_title = "No events found"
+    empty_text = "Everything that is done in this workspace is written down here."
+    actions_list = ("verify",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        people = User.objects.filter(workspace=OuterRef("workspace"))
+        names = people.filter(pk=OuterRef("actor_id")).values("user_name")[:1]
+        subjects = people.filter(pk=OuterRef("subject_id")).values("user_name")[:1]
+        return super().get_queryset(request).annotate(actor_name=Subquery(names), subject_name=Subquery(subjects))
+
+    @display(description="When", ordering="id")
+    def happened(self, event: AuditEvent) -> str:
+        return when(event.at)
+
+    @display(description="What")
+    def what(self, event: AuditEvent) -> str:
+        return event.verb
+
+    @display(description="About")
+    def subject(self, event: Any) -> str:
+        text = event.subject_name or event.subject_kind or NOTHING
+        try:
+            page = reverse(SUBJECT_PAGES[event.subject_kind], args=[event.subject_id])
+        except (KeyError, NoReverseMatch):
+            return str(text)
+        return format_html('<a class="console-link" href="{}">{}</a>', page, text)
+
+    @display(description="By")
+    def done_by(self, event: Any) -> str:
+        return who(event, event.actor_name)
+
+    @display(description="Detail")
+    def said(self, event: AuditEvent) -> str:
+        return format_html('<span class="console-clip">{}</span>', detail_text(event.detail))
+
+    def detail(self, request: HttpRequest, obj: AuditEvent) -> Detail:
+        seal = AuditSeal.objects.filter(event=obj).first()
+        names = names_of([obj.actor_id], obj.workspace_id)
+        facts = [
+            Fact("When", when(obj.at)),
+            Fact("What", obj.verb),
+            Fact("About", self.subject(obj)),
+            Fact("By", who(obj, names.get(obj.actor_id) if obj.actor_id else None)),
+            *(Fact(key.replace("_", " ").capitalize(), value) for key, value in obj.detail.items()),
+            Fact("Place in the chain", seal.position if seal else "not chained yet; that follows within seconds"),
+            Fact("SHA-256", format_html("<code>{}</code>", bytes(seal.hash).hex()) if seal else NOTHING),
+        ]
+        return Detail(facts, notice=f"{verb_text(obj.verb)}: kept for good; the database refuses to change it.")
+
+    @action(description="Verify chain", url_path="verify", icon="verified")
+    def verify(self, request: HttpRequest) -> HttpResponse:
+        form = forms.WorkspaceForm(bound(request), workspace=visitor(request).workspace)
+
+        def check(data: dict[str, Any]) -> str:
+            workspace = form.chosen_workspace
+            while audit.seal(workspace):
+                pass
+            broken = audit.verify(workspace)
+            if broken:
+                raise Conflict(f"The chain is broken at event {broken.event}: {broken.why}. Keep the database as it is.")
+            return "The chain holds: no event was changed, removed or put in between."
+
+        return self.run(request, Act(
+            "Verify the audit chain", "Verify", form, check,
+            text=("Walks the hash chain from its first event and compares every link.",),
+        ))  # fmt: skip

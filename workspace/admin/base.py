@@ -1,0 +1,248 @@
+"""What every page of the console is made of.
+
+A ConsoleAdmin only reads. It shows the visitor's own rows: an Owner's workspace, everything to platform staff, and
+another tenant's id is an id that does not exist. Whatever changes something is an `Act`: a page of its own that says
+what will happen, asks for what it needs, and on POST calls one verb. Nothing is ever saved or deleted past the verbs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, reverse
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
+
+from workspace.admin.forms import ActForm
+from workspace.admin.parts import Detail, Section, url
+from workspace.audit import Actor
+from workspace.errors import CerbyError
+from workspace.models import User
+
+Done = str | HttpResponse
+
+
+@dataclass
+class Act:
+    """One thing a person may do, as a page: `perform` calls the verb and returns what to say (or a whole answer)."""
+
+    title: str
+    submit: str
+    form: ActForm
+    perform: Callable[[dict[str, Any]], Done]
+    text: Sequence[str] = ()
+    warning: str = ""
+    refusal: str = ""
+    """Why it cannot be done now; the page then has no button."""
+    sections: list[Section] = field(default_factory=list)
+    dangerous: bool = False
+    next: str = ""
+    """Where to go afterwards; the object's page if empty."""
+
+
+class ChoiceFilter(DropdownFilter):  # type: ignore[misc]  # unfold is untyped
+    """A filter of named conditions, each a QuerySet filter: `conditions` maps a URL value to (label, condition)."""
+
+    conditions: ClassVar[dict[str, tuple[str, Any]]] = {}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, label) for value, (label, _) in self.conditions.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.conditions.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else queryset
+
+
+class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Base of all pages. Subclasses say what a list shows, what a page says (`detail`) and which acts it offers."""
+
+    actions = None
+    list_filter_submit = True
+    list_per_page = 50
+    show_full_result_count = False
+    view_on_site = False
+    related: ClassVar[tuple[str, ...]] = ()
+    """Foreign keys that a list shows, fetched with it."""
+    lookups: ClassVar[frozenset[str]] = frozenset()
+    """Lookups that a URL may filter by beside the declared filters."""
+    can_add = False
+    empty_icon = "inbox"
+    empty_title = "Nothing here yet"
+    empty_text = ""
+
+    # Whose rows
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).select_related("workspace", *self.related)
+        workspace = visitor(request).workspace
+        return rows if workspace is None else rows.filter(workspace=workspace)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what is declared. Django lets a URL filter by any local field, which would tell a digest or a
+        password hash letter by letter."""
+        declared = {getattr(one, "parameter_name", None) for one in self.list_filter} | self.lookups
+        return lookup in declared or (lookup in PLATFORM_LOOKUPS and request is not None and is_platform(request))
+
+    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
+        return (*self.list_display, "workspace") if is_platform(request) else tuple(self.list_display)
+
+    def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
+        everyone = tuple(self.list_filter)
+        return (*everyone, ("workspace", RelatedDropdownFilter)) if is_platform(request) else everyone
+
+    # Who may
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_authenticated and request.user.is_staff
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.can_add and self.has_view_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    # Pages
+
+    def get_urls(self) -> list[URLPattern]:
+        """Django's pages without the one for deleting."""
+        gone = f"{self.opts.app_label}_{self.opts.model_name}_delete"
+        return [pattern for pattern in super().get_urls() if pattern.name != gone]
+
+    def detail(self, request: HttpRequest, obj: Any) -> Detail:
+        raise NotImplementedError
+
+    def offered(self, request: HttpRequest, obj: Any) -> Sequence[str]:
+        """The names of the acts that make sense for the object as it is now."""
+        return self.actions_detail
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """An object's page. It has no form: what can be done stands as buttons above it."""
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            return self._missing(request, object_id)
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        detail = self.detail(request, obj)
+        return self._page(
+            request, "detail", obj,
+            title=str(obj), detail=detail, actions_detail=self._buttons(request, obj), actions_detail_hide_default=True,
+        )  # fmt: skip
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return self.run(request, self.adding(request))
+
+    def adding(self, request: HttpRequest) -> Act:
+        """The act behind “add”."""
+        raise PermissionDenied
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The audit log is the history; Django's own is not written."""
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            return self._missing(request, object_id)
+        return redirect(f"{reverse('admin:workspace_auditevent_changelist')}?subject_id__exact={obj.pk}")
+
+    def log_addition(self, *args: Any, **kwargs: Any) -> None:
+        """Not written: Django's log knows no tenants and repeats names."""
+
+    log_change = log_deletions = log_addition
+
+    def act_on(self, request: HttpRequest, object_id: str, make: Callable[[Any], Act]) -> HttpResponse:
+        """Run the act that `make` builds for one of the visitor's own rows."""
+        obj = self.get_object(request, unquote(object_id))
+        return self._missing(request, object_id) if obj is None else self.run(request, make(obj), obj)
+
+    def run(self, request: HttpRequest, act: Act, obj: Model | None = None) -> HttpResponse:
+        """Show an act's page; on POST do it. What the verb refuses is said beside the form."""
+        if request.method == "POST" and not act.refusal and act.form.is_valid():
+            try:
+                done = act.perform(act.form.cleaned_data)
+            except CerbyError as error:
+                act.form.refuse(error)
+            else:
+                if isinstance(done, HttpResponse):
+                    return done
+                messages.success(request, done)
+                return redirect(act.next or (url(obj) if obj else self._list_url()))
+        return self._page(request, "act", obj, title=act.title, act=act, form=act.form, media=act.form.media)
+
+    def shown_once(
+        self, request: HttpRequest, obj: Model, *, title: str, label: str, secret: str, text: Sequence[str],
+        more: Sequence[tuple[str, str]] = (),
+    ) -> HttpResponse:  # fmt: skip
+        """A page with something that is never shown again. Not to be kept by a browser or anything between."""
+        response = self._page(
+            request, "shown_once", obj, title=title, label=label, secret=secret, text=text, more=more
+        )
+        response["Cache-Control"] = "no-store"
+        response["Referrer-Policy"] = "no-referrer"
+        return response
+
+    # Parts
+
+    def _page(self, request: HttpRequest, template: str, obj: Model | None, **context: Any) -> TemplateResponse:
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # read by Django's admin templates
+        base = {
+            **self.admin_site.each_context(request), "opts": self.opts, "original": obj, "subtitle": None,
+            "object_url": url(obj) if obj else "", "back": url(obj) if obj else self._list_url(),
+        }  # fmt: skip
+        return TemplateResponse(request, f"admin/console/{template}.html", {**base, **context})
+
+    def _buttons(self, request: HttpRequest, obj: Model) -> list[dict[str, Any]]:
+        found = [self.get_unfold_action(name) for name in self.offered(request, obj)]
+        return [
+            {
+                "title": action.description, "icon": action.icon, "variant": action.variant, "attrs": {}, "dialog": None,
+                "path": reverse(f"{self.admin_site.name}:{action.action_name}", args=[obj.pk]),
+            }
+            for action in found
+        ]  # fmt: skip
+
+    def _list_url(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        response: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        return response
+
+
+PLATFORM_LOOKUPS = frozenset({"workspace__id__exact", "workspace__exact"})
+
+
+def visitor(request: HttpRequest) -> User:
+    """Who is looking. The admin site lets nobody in who is not signed in and staff."""
+    if not isinstance(request.user, User) or not request.user.is_staff:
+        raise PermissionDenied
+    return request.user
+
+
+def is_platform(request: HttpRequest) -> bool:
+    return visitor(request).is_platform_staff
+
+
+def actor(request: HttpRequest) -> Actor:
+    return Actor.person(visitor(request))
+
+
+
+def bound(request: HttpRequest) -> QueryDict | None:
+    """What a form is made from: the posted data, or None when the page is only looked at."""
+    return request.POST if request.method == "POST" else None

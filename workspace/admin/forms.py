@@ -1,0 +1,117 @@
+"""The forms of console pages: plain fields in unfold's dress, and choices that never leave one workspace."""
+
+import re
+from typing import Any, Final
+
+from django import forms
+from django.db.models import Model, QuerySet
+from django.urls import reverse_lazy
+from unfold.widgets import (
+    UnfoldAdminAutocompleteModelChoiceFieldWidget,
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminEmailInputWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminPasswordToggleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from workspace.errors import CerbyError
+from workspace.models import Workspace
+
+MAX_PASSWORD: Final = 1024
+
+
+class ActForm(forms.Form):
+    """What a page asks before it does something. Without fields it only asks for the click."""
+
+    def refuse(self, error: CerbyError) -> None:
+        """Show a verb's refusal beside the field it is about, in either spelling (`userName`, `user_name`)."""
+        name = re.sub(r"([A-Z])", lambda match: f"_{match.group(1).lower()}", getattr(error, "field", ""))
+        self.add_error(name if name in self.fields else None, error.detail)
+
+
+class WorkspaceForm(ActForm):
+    """For something in a workspace: the visitor's own, or, where that is None (platform staff), the one they say."""
+
+    def __init__(self, *args: Any, workspace: Workspace | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._workspace = workspace
+        if workspace is None:
+            self.fields["workspace"] = choice("Workspace", Workspace.objects.order_by("name"))
+            self.order_fields(["workspace"])
+
+    @property
+    def chosen_workspace(self) -> Workspace:
+        chosen: Workspace = self._workspace or self.cleaned_data["workspace"]
+        return chosen
+
+
+def text(label: str, *, required: bool = True, limit: int = 254, help_text: str = "") -> forms.CharField:
+    return forms.CharField(
+        label=label, required=required, max_length=limit, help_text=help_text, widget=UnfoldAdminTextInputWidget()
+    )
+
+
+def email(label: str, *, required: bool = True) -> forms.EmailField:
+    return forms.EmailField(label=label, required=required, max_length=254, widget=UnfoldAdminEmailInputWidget())
+
+
+def password(label: str, *, help_text: str = "") -> forms.CharField:
+    """A password of a target: taken as it is, blanks at its ends included, and never sent back to the page."""
+    widget = UnfoldAdminPasswordToggleWidget({"autocomplete": "new-password", "spellcheck": "false"})
+    return forms.CharField(label=label, strip=False, max_length=MAX_PASSWORD, help_text=help_text, widget=widget)
+
+
+def number(label: str, *, least: int, most: int, initial: int, help_text: str = "") -> forms.IntegerField:
+    return forms.IntegerField(
+        label=label, min_value=least, max_value=most, initial=initial, help_text=help_text,
+        widget=UnfoldAdminIntegerFieldWidget(),
+    )  # fmt: skip
+
+
+def options(label: str, choices: Any, *, initial: str = "", help_text: str = "") -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=label, choices=choices, initial=initial, help_text=help_text, widget=UnfoldAdminSelectWidget()
+    )
+
+
+def several(label: str, choices: Any, *, initial: Any = None, help_text: str = "") -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label=label, choices=choices, initial=initial, help_text=help_text,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+    )  # fmt: skip
+
+
+def switch(label: str, *, help_text: str = "") -> forms.BooleanField:
+    return forms.BooleanField(label=label, required=False, help_text=help_text, widget=UnfoldBooleanSwitchWidget())
+
+
+def choice(
+    label: str, rows: QuerySet[Any], *, required: bool = True, help_text: str = ""
+) -> "forms.ModelChoiceField[Any]":
+    """One of a few rows, all listed."""
+    return forms.ModelChoiceField(
+        rows, label=label, required=required, help_text=help_text, empty_label="Select…",
+        widget=UnfoldAdminSelectWidget(),
+    )  # fmt: skip
+
+
+def search(
+    label: str, rows: QuerySet[Any], *, through: type[Model], field: str, required: bool = True, help_text: str = ""
+) -> "forms.ModelChoiceField[Any]":
+    """One of many rows, found by typing. `through.field` is the foreign key that says to the server what is sought;
+    whatever it offers, only a row among `rows` is accepted."""
+    widget = UnfoldAdminAutocompleteModelChoiceFieldWidget(_search_attributes(through, field))
+    return forms.ModelChoiceField(rows, label=label, required=required, help_text=help_text, widget=widget)
+
+
+def _search_attributes(through: type[Model], field: str) -> dict[str, Any]:
+    return {
+        "data-ajax--url": reverse_lazy("admin:autocomplete"),
+        "data-app-label": through._meta.app_label,
+        "data-model-name": through._meta.model_name,
+        "data-field-name": field,
+        "class": "unfold-filter-autocomplete",
+    }

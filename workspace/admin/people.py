@@ -1,0 +1,254 @@
+"""People: the list, a person's page, and what an Owner does with one.
+
+Registered in `rotation/admin`, which adds the offboarding.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from workspace import invitations, people
+from workspace.admin import forms
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, visitor
+from workspace.admin.history import history
+from workspace.admin.parts import NOTHING, Detail, Section, actor_text, badge, when, with_actor
+from workspace.admin.person_page import (
+    accounts_of,
+    facts,
+    last_owner_warning,
+    notice,
+    provider_badge,
+    reveals_of,
+    state_badge,
+    teams_of,
+)
+from workspace.models import AuditEvent, Role, User
+from workspace.people import Profile
+
+_INVITED = Q(is_active=True, last_login=None, invited=True)
+
+
+class StateFilter(ChoiceFilter):
+    title = "state"
+    parameter_name = "state"
+    conditions = {
+        "active": ("Active", Q(is_active=True)),
+        "disabled": ("Disabled", Q(is_active=False, purged_at=None)),
+        "invited": ("Invited, never signed in", _INVITED),
+        "deleted": ("Data deleted", Q(purged_at__isnull=False)),
+    }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Pseudonyms of deleted people are shown only when asked for."""
+        return super().queryset(request, queryset) if self.value() else queryset.filter(purged_at=None)
+
+
+class RoleFilter(ChoiceFilter):
+    title = "role"
+    parameter_name = "role"
+    conditions = {role.value: (role.label, Q(role=role)) for role in Role}
+
+
+class ManagedFilter(ChoiceFilter):
+    title = "managed by"
+    parameter_name = "managed"
+    conditions = {
+        "okta": ("Identity provider", Q(provisioned_at__isnull=False)),
+        "local": ("This workspace", Q(provisioned_at=None)),
+    }
+
+
+class ProfileForm(forms.WorkspaceForm):
+    """A local person. What an identity provider manages is changed there, and has no form here."""
+
+    user_name = forms.text("userName", help_text="How the person is called in Cerby and in Okta; usually the e-mail.")
+    email = forms.email("E-mail", required=False)
+    given_name = forms.text("Given name", required=False)
+    family_name = forms.text("Family name", required=False)
+    display_name = forms.text("Display name", required=False)
+
+
+class RoleForm(forms.ActForm):
+    role = forms.options("Role", Role.choices)
+
+
+class PersonAdmin(ConsoleAdmin):
+    """A person's page says what they may use, what they saw, and what happened to them."""
+
+    list_display = ("person", "user_name", "email", "role_badge", "state", "provider", "signed_in", "disabled")
+    list_display_links = ("person",)
+    list_filter = (StateFilter, RoleFilter, ManagedFilter)
+    search_fields = ("user_name", "email", "display_name", "given_name", "family_name")
+    search_help_text = "Name, userName or e-mail"
+    ordering = ("user_name",)
+    can_add = True
+    empty_icon = "group"
+    empty_title = "No people found"
+    empty_text = "People appear here as soon as Okta assigns them to the app, or when you add one yourself."
+    actions_detail = ("edit", "role", "invite", "reactivate")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        invited = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb="person.invited")
+        return with_actor(super().get_queryset(request).annotate(invited=Exists(invited)), "deactivated_by")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Select boxes offer those only who can be given something."""
+        if request.path == reverse("admin:autocomplete"):
+            queryset = queryset.filter(is_active=True)
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
+        return found
+
+    # The list
+
+    @display(description="Name", ordering="display_name")
+    def person(self, user: User) -> str:
+        return str(user)
+
+    @display(description="Role", ordering="role")
+    def role_badge(self, user: User) -> str:
+        return badge(user.get_role_display(), "primary") if user.role != Role.MEMBER else user.get_role_display()
+
+    @display(description="State", ordering="is_active")
+    def state(self, user: User) -> str:
+        return state_badge(user)
+
+    @display(description="Managed by", ordering="provisioned_at")
+    def provider(self, user: User) -> str:
+        return provider_badge(user)
+
+    @display(description="Last sign-in", ordering="last_login")
+    def signed_in(self, user: User) -> str:
+        return when(user.last_login) if user.last_login else "never"
+
+    @display(description="Disabled", ordering="deactivated_at")
+    def disabled(self, user: Any) -> str:
+        if user.deactivated_at is None:
+            return NOTHING
+        return format_html(
+            "{}<br><span class='console-subtle'>by {}</span>",
+            when(user.deactivated_at), actor_text(user.deactivated_by, user.actor_name),
+        )  # fmt: skip
+
+    # The page
+
+    def detail(self, request: HttpRequest, obj: User) -> Detail:
+        badges = [state_badge(obj), badge(obj.get_role_display(), "primary")]
+        return Detail(facts(obj), self.sections(request, obj), badges, notice(obj))
+
+    def sections(self, request: HttpRequest, user: User) -> list[Section]:
+        return [accounts_of(user), reveals_of(user), teams_of(user), history(user)]
+
+    def offered(self, request: HttpRequest, obj: User) -> Sequence[str]:
+        if obj.purged_at is not None or obj.workspace_id is None:
+            return ()
+        if not obj.is_active:
+            return ("reactivate",)
+        return ("role", "invite") if obj.provisioned_at else ("edit", "role", "invite")
+
+    # What is done
+
+    def adding(self, request: HttpRequest) -> Act:
+        form = ProfileForm(bound(request), workspace=visitor(request).workspace)
+
+        def add(data: dict[str, Any]) -> str:
+            user = people.provision(form.chosen_workspace, profile(data), actor=actor(request), managed=False)
+            return f"{user} was added. Send an invitation link so that they can set a password."
+
+        return Act("Add a person", "Add person", form, add, text=(
+            "For people whom no identity provider manages. Okta adds its people by itself.",
+        ))  # fmt: skip
+
+    @action(description="Edit", url_path="edit", icon="edit")
+    def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(user: User) -> Act:
+            form = ProfileForm(
+                bound(request), workspace=user.workspace, initial={name: getattr(user, name) for name in EDITABLE}
+            )
+
+            def save(data: dict[str, Any]) -> str:
+                people.update_profile(user, profile(data, kept=user), actor=actor(request))
+                return "Saved."
+
+            managed = "Okta manages this profile; change it there." if user.provisioned_at else ""
+            return Act(f"Edit {user}", "Save", form, save, refusal=managed)
+
+        return self.act_on(request, object_id, make)
+
+    @action(description="Change role", url_path="role", icon="shield_person")
+    def role(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(user: User) -> Act:
+            def change(data: dict[str, Any]) -> str:
+                people.set_role(user, Role(data["role"]), actor=actor(request))
+                return f"{user} is now {Role(data['role']).label}."
+
+            return Act(
+                f"Change the role of {user}", "Change role", RoleForm(bound(request), initial={"role": user.role}), change,
+                text=("Owners reach this console and everything in it. Members use the accounts they were given.",),
+                warning=last_owner_warning(user),
+                refusal="You cannot change your own role; another Owner can." if user == visitor(request) else "",
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @action(description="Invitation link", url_path="invite", icon="mail")
+    def invite(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(user: User) -> Act:
+            def issue(data: dict[str, Any]) -> HttpResponse:
+                address = settings.BASE_URL + invitations.invite(user, actor=actor(request))
+                return self.shown_once(
+                    request, user, title=f"Invitation for {user}", label="Invitation link", secret=address,
+                    text=(
+                        f"Send this link to {user} over a channel only they read.",
+                        "It works once, for 24 hours, and is not shown again.",
+                    ),
+                )  # fmt: skip
+
+            return Act(
+                f"Invite {user}", "Create link", forms.ActForm(bound(request)), issue,
+                text=(
+                    "Creates a link with which this person sets their password. Whoever has the link can do it.",
+                    "It works once and for 24 hours. A person who has a password already can set a new one with it.",
+                ),
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @action(description="Reactivate", url_path="reactivate", icon="person_check", variant=ActionVariant.PRIMARY)
+    def reactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(user: User) -> Act:
+            def back(data: dict[str, Any]) -> str:
+                people.reactivate(user, actor=actor(request))
+                return f"{user} can sign in again. Give them access to what they need."
+
+            return Act(
+                f"Reactivate {user}", "Reactivate", forms.ActForm(bound(request)), back,
+                text=(
+                    "The person can sign in again, as a member.",
+                    "Nothing they had comes back: no access to accounts, no teams, no API keys, no role.",
+                ),
+                warning="Okta manages this person. Assign the app there as well, or Okta may disable them again."
+                if user.provisioned_at else "",
+                refusal="This person is active." if user.is_active else "",
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+
+EDITABLE = ("user_name", "email", "given_name", "family_name", "display_name")
+
+
+def profile(data: dict[str, Any], *, kept: User | None = None) -> Profile:
+    """The form as a profile, with what the form does not show taken over from `kept`."""
+    shown = {name: data[name] for name in EDITABLE}
+    if kept is None:
+        return Profile(**shown)
+    return Profile(**shown, external_id=kept.external_id, attributes=kept.attributes)

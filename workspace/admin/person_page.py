@@ -1,0 +1,111 @@
+"""What a person's page says: who they are, what they may use and through whom, and what they saw."""
+
+from typing import Final
+
+from django.db.models import Q
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from workspace.admin.parts import NOTHING, Fact, Section, actor_of, badge, link, when
+from workspace.models import Account, Grant, Reveal, Role, Team, TeamMembership, User
+
+LATEST: Final = 20
+
+
+def state_badge(user: User) -> SafeString:
+    """`user.invited` is annotated by the page's queryset."""
+    if user.purged_at is not None:
+        return badge("Data deleted")
+    if not user.is_active:
+        return badge("Disabled", "danger")
+    if user.last_login is None and getattr(user, "invited", False):
+        return badge("Invited", "warning")
+    return badge("Active", "success")
+
+
+def facts(user: User) -> list[Fact]:
+    known = [
+        Fact("userName", user.user_name),
+        Fact("E-mail", user.email or NOTHING),
+        Fact("Given name", user.given_name or NOTHING),
+        Fact("Family name", user.family_name or NOTHING),
+        Fact("Profile managed by", "Okta (SCIM)" if user.provisioned_at else "This workspace"),
+        Fact("Last sign-in", when(user.last_login) if user.last_login else "never"),
+        Fact("Here since", when(user.created_at)),
+    ]
+    if user.external_id:
+        known.insert(5, Fact("externalId", user.external_id))
+    if user.deactivated_at is not None:
+        disabled = format_html("{} by {}", when(user.deactivated_at), actor_of(user, "deactivated_by"))
+        known.append(Fact("Disabled", disabled))
+    return known
+
+
+def notice(user: User) -> str:
+    if user.purged_at is not None:
+        return "This person's data was deleted for good. The row remains as a pseudonym, so that history adds up."
+    if user.provisioned_at and user.is_active:
+        return "Okta manages this profile. Names and addresses are changed there and arrive by SCIM."
+    return ""
+
+
+def accounts_of(user: User) -> Section:
+    through = Q(user=user) | Q(
+        team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None
+    )
+    grants = Grant.objects.filter(through, ended_at=None, account__archived_at=None).select_related("account", "team")
+    return Section(
+        "Accounts they can use",
+        ("Account", "Through", "As", "Since"),
+        [
+            [account_link(grant.account), _through(grant.team), grant.get_role_display(), when(grant.granted_at)]
+            for grant in grants.order_by("account__name", "granted_at")
+        ],
+        "No account is within this person's reach.",
+    )
+
+
+def reveals_of(user: User) -> Section:
+    reveals = Reveal.objects.filter(user=user).select_related("account", "version").order_by("-at")[:LATEST]
+    return Section(
+        "Passwords they looked at",
+        ("Account", "Password version", "When"),
+        [[link(reveal.account), f"version {reveal.version.number}", when(reveal.at)] for reveal in reveals],
+        "This person has not revealed any password.",
+    )
+
+
+def teams_of(user: User) -> Section:
+    memberships = TeamMembership.objects.filter(user=user).select_related("team").order_by("-joined_at")[:LATEST]
+    return Section(
+        "Teams",
+        ("Team", "Managed by", "Joined", "Left"),
+        [
+            [link(row.team), provider_badge(row.team), when(row.joined_at), when(row.left_at)]
+            for row in memberships
+        ],
+        "This person was in no team yet.",
+    )
+
+
+def last_owner_warning(user: User) -> str:
+    """A sentence when nobody else could open this console; empty otherwise."""
+    if user.role != Role.OWNER or not user.is_active:
+        return ""
+    others = User.objects.filter(workspace=user.workspace, role=Role.OWNER, is_active=True).exclude(pk=user.pk)
+    if others.exists():
+        return ""
+    return f"{user} is the last Owner. Without one, nobody in the workspace can open this console."
+
+
+def provider_badge(of: User | Team) -> SafeString | str:
+    return badge("Okta", "info") if of.provisioned_at else "Here"
+
+
+def account_link(account: Account) -> SafeString:
+    privileged = badge("Privileged", "warning") if account.is_privileged else ""
+    return format_html("{} {}", link(account), privileged)
+
+
+def _through(team: Team | None) -> SafeString | str:
+    return format_html("team {}", link(team)) if team else "directly"

@@ -1,0 +1,213 @@
+"""Teams: who is in them, and which accounts they reach. Those that Okta pushes are read-only here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from workspace import teams
+from workspace.admin import forms
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, visitor
+from workspace.admin.history import history
+from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, when
+from workspace.admin.person_page import account_link, provider_badge
+from workspace.models import Team, TeamMembership, User
+
+MEMBERS_SHOWN = 200
+
+
+class TeamStateFilter(ChoiceFilter):
+    title = "state"
+    parameter_name = "state"
+    conditions = {
+        "live": ("In use", Q(disbanded_at=None)),
+        "disbanded": ("Disbanded", Q(disbanded_at__isnull=False)),
+    }
+
+
+class TeamManagedFilter(ChoiceFilter):
+    title = "managed by"
+    parameter_name = "managed"
+    conditions = {
+        "okta": ("Identity provider", Q(provisioned_at__isnull=False)),
+        "local": ("This workspace", Q(provisioned_at=None)),
+    }
+
+
+class NameForm(forms.ActForm):
+    display_name = forms.text("Name")
+
+
+class NewTeamForm(forms.WorkspaceForm):
+    display_name = forms.text("Name")
+
+
+class MemberForm(forms.ActForm):
+    """Offers active people of the team's own workspace."""
+
+    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people = User.objects.for_workspace(team.workspace).active()
+        self.fields["members"] = forms.search("Person", people, through=TeamMembership, field="user")
+
+
+class RemovalForm(forms.ActForm):
+    """Offers the team's present members."""
+
+    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        members = User.objects.filter(memberships__team=team, memberships__left_at=None)
+        self.fields["members"] = forms.choice("Person", members.order_by("user_name"))
+
+
+@admin.register(Team)
+class TeamAdmin(ConsoleAdmin):
+    """A team's page: members, accounts, history."""
+
+    list_display = ("display_name", "members", "accounts", "provider", "state")
+    list_filter = (TeamStateFilter, TeamManagedFilter)
+    search_fields = ("display_name",)
+    search_help_text = "Name"
+    ordering = ("display_name",)
+    can_add = True
+    empty_icon = "groups"
+    empty_title = "No teams found"
+    empty_text = "Push a group from Okta, or make a team here, and give it access to accounts."
+    actions_detail = ("rename", "add_member", "remove_member")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).annotate(
+            member_count=Count("memberships", filter=Q(memberships__left_at=None), distinct=True),
+            grant_count=Count("grants", filter=Q(grants__ended_at=None), distinct=True),
+        )  # fmt: skip
+
+    @display(description="Members", ordering="member_count")
+    def members(self, team: Any) -> int:
+        return int(team.member_count)
+
+    @display(description="Accounts", ordering="grant_count")
+    def accounts(self, team: Any) -> int:
+        return int(team.grant_count)
+
+    @display(description="Managed by", ordering="provisioned_at")
+    def provider(self, team: Team) -> str:
+        return provider_badge(team)
+
+    @display(description="State", ordering="disbanded_at")
+    def state(self, team: Team) -> str:
+        return badge("Disbanded") if team.disbanded_at else badge("In use", "success")
+
+    def detail(self, request: HttpRequest, obj: Team) -> Detail:
+        facts = [
+            Fact("Managed by", "Okta (SCIM)" if obj.provisioned_at else "This workspace"),
+            Fact("externalId", obj.external_id or NOTHING),
+            Fact("Created", when(obj.created_at)),
+            Fact("Changed", when(obj.updated_at)),
+        ]
+        if obj.disbanded_at:
+            facts.append(Fact("Disbanded", when(obj.disbanded_at)))
+        managed = "Okta manages this team. Its name and members are changed there and arrive by group push."
+        return Detail(
+            facts, [members_of(obj), accounts_of(obj), history(obj)], [provider_badge(obj), self.state(obj)],
+            managed if obj.provisioned_at else "",
+        )  # fmt: skip
+
+    def offered(self, request: HttpRequest, obj: Team) -> Sequence[str]:
+        return () if read_only(obj) else self.actions_detail
+
+    def adding(self, request: HttpRequest) -> Act:
+        form = NewTeamForm(bound(request), workspace=visitor(request).workspace)
+
+        def add(data: dict[str, Any]) -> str:
+            team = teams.create(form.chosen_workspace, data["display_name"], actor=actor(request))
+            return f"The team {team} was made. Add its members next."
+
+        return Act("Add a team", "Add team", form, add, text=("Teams that Okta pushes appear by themselves.",))
+
+    @action(description="Rename", url_path="rename", icon="edit")
+    def rename(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(team: Team) -> Act:
+            def save(data: dict[str, Any]) -> str:
+                teams.update(
+                    team, actor=actor(request), display_name=data["display_name"],
+                    external_id=team.external_id, attributes=team.attributes,
+                )  # fmt: skip
+                return "Renamed."
+
+            form = NameForm(bound(request), initial={"display_name": team.display_name})
+            return Act(f"Rename {team}", "Rename", form, save, refusal=read_only(team))
+
+        return self.act_on(request, object_id, make)
+
+    @action(description="Add member", url_path="members/add", icon="person_add", variant=ActionVariant.PRIMARY)
+    def add_member(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(team: Team) -> Act:
+            def add(data: dict[str, Any]) -> str:
+                teams.add_members(team, [data["members"].pk], actor=actor(request))
+                return f"{data['members']} is in {team} now."
+
+            return Act(
+                f"Add a member to {team}", "Add", MemberForm(bound(request), team=team), add, refusal=read_only(team),
+                text=("Members use every account the team was given, from now on.",),
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @action(description="Remove member", url_path="members/remove", icon="person_remove")
+    def remove_member(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(team: Team) -> Act:
+            def remove(data: dict[str, Any]) -> str:
+                teams.remove_members(team, [data["members"].pk], actor=actor(request))
+                return f"{data['members']} is no longer in {team}."
+
+            form = RemovalForm(bound(request), team=team, initial={"members": request.GET.get("person", "")})
+            return Act(
+                f"Remove a member from {team}", "Remove", form, remove, refusal=read_only(team), dangerous=True,
+                text=(
+                    "The person keeps what they were given directly or through other teams.",
+                    "Passwords they could have known stay as they are: only an offboarding changes them.",
+                ),
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+
+def read_only(team: Team) -> str:
+    """Why a team is not changed here; empty when it is."""
+    if team.disbanded_at is not None:
+        return "This team was disbanded."
+    return "Okta manages this team; change the group there." if team.provisioned_at else ""
+
+
+def members_of(team: Team) -> Section:
+    rows = TeamMembership.objects.filter(team=team, left_at=None).select_related("user").order_by("user__user_name")
+    remove = reverse("admin:workspace_team_remove_member", args=[team.pk])
+    local = not read_only(team)
+    return Section(
+        "Members",
+        ("Person", "userName", "Since", ""),
+        [
+            [
+                link(row.user), row.user.user_name, when(row.joined_at),
+                button(f"{remove}?person={row.user_id}", "Remove") if local else "",
+            ]
+            for row in rows[:MEMBERS_SHOWN]
+        ],
+        "Nobody is in this team.",
+        note=f"The first {MEMBERS_SHOWN} by userName." if rows.count() > MEMBERS_SHOWN else "",
+    )  # fmt: skip
+
+
+def accounts_of(team: Team) -> Section:
+    grants = team.grants.filter(ended_at=None).select_related("account").order_by("account__name")
+    return Section(
+        "Accounts its members can use",
+        ("Account", "As", "Since"),
+        [[account_link(grant.account), grant.get_role_display(), when(grant.granted_at)] for grant in grants],
+        "This team was given no account. Grant it access on an account's page.",
+    )
