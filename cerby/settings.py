@@ -24,7 +24,7 @@ ALLOWED_HOSTS = [_HOST] if ENVIRONMENT.is_production else ["127.0.0.1", "localho
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the plain "unfold" would put its own admin site in the place of ours
     "unfold.contrib.filters",
     "cerby.admin_site.ConsoleConfig",
     "django.contrib.auth",
@@ -217,6 +217,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Workspace console",
     "SITE_SYMBOL": "shield_lock",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("web/icon.svg")}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("console/console.css")],

@@ -14,7 +14,7 @@ from django.contrib.auth import authenticate
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 from unfold.widgets import BASE_INPUT_CLASSES
@@ -103,9 +103,9 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]  # unfold is untyped
     index_title = "Home"
     enable_nav_sidebar = True
 
-    def get_urls(self) -> list[URLPattern]:
+    def get_urls(self) -> list[URLPattern | URLResolver]:
         """Without `r/<type>/<id>/`, which would answer for any row of any tenant."""
-        return [pattern for pattern in super().get_urls() if pattern.name != "view_on_site"]
+        return [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         cards = [make(request) for make in _CARDS]

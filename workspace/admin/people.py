@@ -82,7 +82,7 @@ class RoleForm(forms.ActForm):
 class PersonAdmin(ConsoleAdmin):
     """A person's page says what they may use, what they saw, and what happened to them."""
 
-    list_display = ("person", "user_name", "email", "role_badge", "state", "provider", "signed_in", "disabled")
+    list_display = ("person", "email_shown", "role_badge", "state", "provider", "signed_in", "disabled")
     list_display_links = ("person",)
     list_filter = (StateFilter, RoleFilter, ManagedFilter)
     search_fields = ("user_name", "email", "display_name", "given_name", "family_name")
@@ -111,7 +111,11 @@ class PersonAdmin(ConsoleAdmin):
 
     @display(description="Name", ordering="display_name")
     def person(self, user: User) -> str:
-        return str(user)
+        return format_html("{}<br><span class='console-subtle'>{}</span>", user, user.user_name)
+
+    @display(description="E-mail", ordering="email")
+    def email_shown(self, user: User) -> str:
+        return user.email or NOTHING
 
     @display(description="Role", ordering="role")
     def role_badge(self, user: User) -> str:
