@@ -16,12 +16,15 @@ from cerby.engines import EngineError, Engines
 from cerby.environment import Mode
 
 # Commands that need no engine, so that they neither wait for one nor fail without one.
-WITHOUT_ENGINES = {"help", "settings", "--help", "-h", "--version", "version"}
+WITHOUT_ENGINES = {"help", "--help", "-h", "--version", "version"}
 
 
 def main(argv: list[str]) -> None:
     """The whole of `manage.py`."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cerby.settings")
+    if argv[1:2] == ["settings"]:
+        _list_settings(argv)
+        return
     if environment.is_untouched():
         os.environ["CERBY_MODE"] = Mode.DEVELOPMENT
     try:
@@ -30,6 +33,15 @@ def main(argv: list[str]) -> None:
         sys.exit(f"Cerby cannot start:\n{error}")
     from django.core.management import execute_from_command_line
 
+    execute_from_command_line(argv)
+
+
+def _list_settings(argv: list[str]) -> None:
+    """`manage.py settings` under settings of its own: it is for those whose environment cannot be used yet."""
+    from django.conf import settings
+    from django.core.management import execute_from_command_line
+
+    settings.configure(INSTALLED_APPS=["cerby"])
     execute_from_command_line(argv)
 
 

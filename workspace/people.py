@@ -50,6 +50,19 @@ def find_listed(workspace: Workspace, user_id: UUID) -> User:
     return user
 
 
+def named(workspace: Workspace, text: str) -> User:
+    """A person who is not purged, by id, userName or e-mail as somebody at support types it.
+
+    Raises NotFound, and Conflict where one person's userName is another's e-mail.
+    """
+    found = list(User.objects.filter(workspace=workspace).present().filter(_names(text))[:2])
+    if not found:
+        raise NotFound(f"No person in {workspace} has the id, userName or e-mail {text}.")
+    if len(found) > 1:
+        raise Conflict(f"{text} is the userName of one person and the e-mail of another. Give the id.")
+    return found[0]
+
+
 def lock(user: User) -> User:
     """The person's row, fresh and locked FOR UPDATE, so that nobody joins them to anything meanwhile."""
     return User.objects.select_for_update().get(pk=user.pk)
@@ -227,6 +240,14 @@ def _conflict(user: User, error: IntegrityError) -> Conflict:
     )
     state = "a disabled person" if holder and not holder.is_active else "another person"
     return Conflict(f"The {taken} {value} belongs to {state} in this workspace.")
+
+
+def _names(text: str) -> Q:
+    names = Q(user_name__iexact=text) | Q(email__iexact=text)
+    try:
+        return names | Q(pk=UUID(text))
+    except ValueError:
+        return names
 
 
 def _scim_name(column: str) -> str:

@@ -1,0 +1,1 @@
+"""Commands for support staff, one module each."""

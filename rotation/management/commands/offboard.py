@@ -1,0 +1,71 @@
+"""`manage.py offboard`: end a person's access, and have changed what they could have known."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from rotation import exposures, offboarding
+from rotation.models import Exposure, Offboarding
+from workspace import people
+from workspace.commands import WorkspaceCommand
+from workspace.models import RotationPolicy, User, Workspace
+
+
+class Command(WorkspaceCommand):
+    help = "End a person's access at once and change every password they could have known, as the policy says."
+    example = 'acme ada@acme.example --cause "Left on Friday" --dry-run'
+
+    def arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("person", help="The person, by userName, e-mail or id.")
+        parser.add_argument("--cause", required=True, help="Kept with the offboarding.")
+        parser.add_argument("--dry-run", action="store_true", help="Show what would happen; change nothing.")
+
+    def perform_in(self, workspace: Workspace, options: dict[str, Any]) -> None:
+        user = people.named(workspace, options["person"])
+        if options["dry_run"]:
+            self._preview(workspace, user)
+            return
+        started = timezone.now()
+        done = offboarding.offboard(user, actor=self.actor, cause=options["cause"])
+        if done is None or done.started_at < started:
+            self.note(f"The access of {user.user_name} had ended before; nothing was changed.")
+        self.present({**_person(user), "dry_run": False, **_offboarding(done)})
+
+    def _preview(self, workspace: Workspace, user: User) -> None:
+        preview, policy = offboarding.preview(user), RotationPolicy(workspace.rotation_policy)
+        known = [
+            {
+                "account": account.name,
+                "privileged": account.is_privileged,
+                "known_since": item.since,
+                "revealed_at": item.revealed_at,
+                "rotates": exposures.rotates(policy, item),
+            }
+            for account, item in preview.known
+        ]
+        ending = {"grants_ending": preview.grants, "memberships_ending": preview.memberships}
+        self.present({**_person(user), "dry_run": True, "active": user.is_active, **ending, "passwords": known})
+        self.note("Nothing was changed.")
+
+
+def _person(user: User) -> dict[str, Any]:
+    return {"person": user.user_name, "id": user.id}
+
+
+def _offboarding(done: Offboarding | None) -> dict[str, Any]:
+    if done is None:
+        return {"offboarding": None, "passwords": []}
+    found = Exposure.objects.filter(offboarding=done).select_related("account").order_by("account__name")
+    passwords = [
+        {
+            "account": exposure.account.name,
+            "known_since": exposure.known_since,
+            "revealed_at": exposure.revealed_at,
+            "closed_at": exposure.closed_at,
+            "outcome": exposure.get_outcome_display() or "being changed",
+        }
+        for exposure in found
+    ]
+    times = {"started_at": done.started_at, "completed_at": done.completed_at}
+    return {"offboarding": done.id, **times, "passwords": passwords}
