@@ -29,6 +29,20 @@ class Owner:
     def team(self, team_id: str) -> Page:
         return self._browser.open(f"/admin/workspace/team/{team_id}/change/")
 
+    def offboardings(self, user_name: str, state: str = "") -> int:
+        """How many offboardings of a person there are, in `state` ("open", "complete") or in any."""
+        return self._count("rotation/offboarding", user_name, state)
+
+    def is_listed(self, user_name: str, state: str) -> bool:
+        """Whether the list of people shows this one as "active" or "disabled"."""
+        return self._count("workspace/user", user_name, state) == 1
+
+    def _count(self, kind: str, search: str, state: str) -> int:
+        page = self._browser.open(f"/admin/{kind}/?q={search}" + (f"&state={state}" if state else ""))
+        if page.status != httpx.codes.OK:
+            raise Unexpected(f"{page.url} answers {page.status}.")
+        return len({link for _, link in page.links if re.search(rf"/{kind}/[0-9a-f-]{{36}}/change/", link)})
+
     def add_person(self, user_name: str, given_name: str, family_name: str) -> None:
         page = self._browser.open("/admin/workspace/user/add/")
         self._browser.press(

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 import psycopg
 import redis
 from psycopg.conninfo import make_conninfo
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cerby.engines import Addresses
 from demo.targets import DATABASE
@@ -76,7 +78,10 @@ class CacheDoor:
 
     def opens(self, password: str) -> bool:
         host, port, user = self._where
-        with redis.Redis(host, port, username=user, password=password, socket_timeout=CALL_SECONDS) as client:
+        once = Retry(NoBackoff(), 0)
+        with redis.Redis(
+            host, port, username=user, password=password, socket_timeout=CALL_SECONDS, retry=once
+        ) as client:
             try:
                 client.ping()
             except redis.AuthenticationError:
