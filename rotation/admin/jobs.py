@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
@@ -16,7 +15,7 @@ from rotation.models import RotationJob
 from rotation.states import FINISHED, JobState
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound
-from workspace.admin.parts import NOTHING, Detail, Fact, Section, lasting, link, when
+from workspace.admin.parts import NOTHING, Detail, Fact, Section, clipped, lasting, link, when
 from workspace.crypto import Secret
 
 STOPPED = (JobState.WAITING, JobState.NEEDS_HUMAN)
@@ -40,7 +39,7 @@ class NewPasswordForm(forms.ActForm):
 class RotationJobAdmin(ConsoleAdmin):
     """Wanted by an offboarding, done by the workers."""
 
-    list_display = ("account", "state_name", "cause", "requested", "why", "next_attempt", "finished")
+    list_display = ("account", "state_name", "cause_clipped", "requested", "why", "finished")
     list_filter = (JobStateFilter,)
     search_fields = ("account__name", "cause")
     search_help_text = "Account or cause"
@@ -61,18 +60,18 @@ class RotationJobAdmin(ConsoleAdmin):
 
     @display(description="Why it waits")
     def why(self, job: RotationJob) -> str:
-        return format_html('<span class="console-clip">{}</span>', failure_text(job) or NOTHING)
+        return clipped(failure_text(job) or NOTHING)
 
-    @display(description="Next attempt", ordering="next_attempt_at")
-    def next_attempt(self, job: RotationJob) -> str:
-        return when(job.next_attempt_at) if job.state == JobState.WAITING else NOTHING
+    @display(description="Cause", ordering="cause")
+    def cause_clipped(self, job: RotationJob) -> str:
+        return clipped(job.cause)
 
     @display(description="Finished", ordering="finished_at")
     def finished(self, job: RotationJob) -> str:
         return when(job.finished_at)
 
     def detail(self, request: HttpRequest, obj: RotationJob) -> Detail:
-        return Detail(facts(obj), [steps_of(obj), follow_ups_of(obj)], [state_badge(obj.state)], failure_text(obj))
+        return Detail(facts(obj), [*follow_ups_of(obj), steps_of(obj)], [state_badge(obj.state)], failure_text(obj))
 
     def offered(self, request: HttpRequest, obj: RotationJob) -> Sequence[str]:
         return self.actions_detail if obj.state in STOPPED else ()
@@ -154,9 +153,9 @@ def steps_of(job: RotationJob) -> Section:
     )
 
 
-def follow_ups_of(job: RotationJob) -> Section:
-    return Section(
-        "Left for a person to see to", ("What",), [[text] for text in job.follow_ups],
-        "Nothing.",
-    )  # fmt: skip
+def follow_ups_of(job: RotationJob) -> list[Section]:
+    """What the connector could not close or change itself."""
+    if not job.follow_ups:
+        return []
+    return [Section("Left for a person to see to", ("What",), [[text] for text in job.follow_ups], "")]
 

@@ -91,7 +91,7 @@ def exposures_of(offboarding: Offboarding) -> Section:
         ("Account", "Version", "Known since", "Looked at it", "State", "Closed", "Time to dead", "Rotation"),
         [
             [
-                account_link(row.account), f"version {row.version.number}", when(row.known_since),
+                account_link(row.account), row.version.number, when(row.known_since),
                 when(row.revealed_at) if row.revealed_at else "never", outcome_badge(row), when(row.closed_at),
                 time_to_dead(row), _job(jobs.get(row.pk)),
             ]

@@ -13,7 +13,7 @@ from workspace import audit
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, bound, visitor
 from workspace.admin.history import SUBJECT_PAGES, detail_text, verb_text, who
-from workspace.admin.parts import NOTHING, Detail, Fact, names_of, when
+from workspace.admin.parts import NOTHING, Detail, Fact, clipped, names_of, when
 from workspace.errors import Conflict
 from workspace.models import AuditEvent, AuditSeal, User
 
@@ -21,6 +21,8 @@ KINDS = {
     "person": "People", "team": "Teams", "grant": "Grants", "account": "Accounts", "offboarding": "Offboardings",
     "rotation": "Rotations", "scim_token": "SCIM tokens", "api_key": "API keys",
 }  # fmt: skip
+
+SUBJECTS = {"user": "person", "scimtoken": "SCIM token", "apikey": "API key", "rotationjob": "rotation"}
 
 
 class KindFilter(ChoiceFilter):
@@ -71,7 +73,7 @@ class AuditEventAdmin(ConsoleAdmin):
 
     @display(description="About")
     def subject(self, event: Any) -> str:
-        text = event.subject_name or event.subject_kind or NOTHING
+        text = event.subject_name or SUBJECTS.get(event.subject_kind, event.subject_kind) or NOTHING
         try:
             page = reverse(SUBJECT_PAGES[event.subject_kind], args=[event.subject_id])
         except (KeyError, NoReverseMatch):
@@ -84,7 +86,7 @@ class AuditEventAdmin(ConsoleAdmin):
 
     @display(description="Detail")
     def said(self, event: AuditEvent) -> str:
-        return format_html('<span class="console-clip">{}</span>', detail_text(event.detail))
+        return clipped(detail_text(event.detail, {}))
 
     def detail(self, request: HttpRequest, obj: AuditEvent) -> Detail:
         seal = AuditSeal.objects.filter(event=obj).first()

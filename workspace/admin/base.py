@@ -66,7 +66,6 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     actions = None
     list_filter_submit = True
     list_per_page = 50
-    show_full_result_count = False
     view_on_site = False
     related: ClassVar[tuple[str, ...]] = ()
     """Foreign keys that a list shows, fetched with it."""

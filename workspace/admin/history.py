@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from django.urls import reverse
 
@@ -15,12 +16,13 @@ SHOWN: Final = 20
 def history(of: Any) -> Section:
     """What happened to an object, newest first."""
     events = list(AuditEvent.objects.filter(workspace=of.workspace, subject_id=of.pk).order_by("-id")[:SHOWN])
-    names = names_of([event.actor_id for event in events], of.workspace_id)
+    mentioned = [pk for event in events for pk in (event.actor_id, *map(_uuid, event.detail.values()))]
+    names = names_of(mentioned, of.workspace_id)
     return Section(
         "History",
         ("When", "What", "By", "Detail"),
         [
-            [when(event.at), verb_text(event.verb), who(event, names.get(event.actor_id)), detail_text(event.detail)]
+            [when(event.at), verb_text(event.verb), who(event, names.get(event.actor_id)), detail_text(event.detail, names)]
             for event in events
         ],
         "Nothing was recorded yet.",
@@ -34,20 +36,31 @@ def who(event: AuditEvent, person: str | None) -> str:
 
 
 def verb_text(verb: str) -> str:
-    """“person.role_changed” → “Role changed”"""
-    return verb.partition(".")[2].replace("_", " ").capitalize() or verb
+    """“person.role_changed” → “Person role changed”"""
+    words = verb.replace(".", " ").replace("_", " ").capitalize()
+    return words.replace("Scim ", "SCIM ").replace("Api ", "API ")
 
 
-def detail_text(detail: Mapping[str, Any]) -> str:
-    """What an event kept, in one line; what is empty or long is left out, it stands in the database."""
-    parts = [f"{key.replace('_', ' ')}: {_value(value)}" for key, value in detail.items() if value not in ("", [], False)]
-    return " · ".join(parts)
+def detail_text(detail: Mapping[str, Any], names: Mapping[UUID, str]) -> str:
+    """What an event kept, in one line. Ids without a name and whatever is empty stand on the event's own page."""
+    shown = ((key.replace("_", " "), _value(value, names)) for key, value in detail.items())
+    return " · ".join(f"{key}: {value}" for key, value in shown if value)
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, names: Mapping[UUID, str]) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value)) if len(value) <= 3 else f"{len(value)}"
-    return "yes" if value is True else str(value)
+        return str(len(value)) if len(value) > 3 or any(map(_uuid, value)) else ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    known = _uuid(value)
+    return names.get(known, "") if known else str(value)
+
+
+def _uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 SUBJECT_PAGES: Final[dict[str, str]] = {

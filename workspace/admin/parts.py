@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
 from workspace.audit import Actor
-from workspace.models import User
+from workspace.models import Team, User
 
 NOTHING = "–"
 
@@ -93,6 +93,11 @@ def when(moment: datetime | None) -> SafeString | str:
     return format_html('<time class="console-time" datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
 
 
+def clipped(text: str) -> SafeString:
+    """One line of a list, the whole text on hover."""
+    return format_html('<span class="console-clip" title="{}">{}</span>', text, text)
+
+
 def lasting(span: timedelta) -> str:
     """“4.2 s”, “3 min 20 s”, “2 h 5 min”: how long something took."""
     seconds = span.total_seconds()
@@ -127,9 +132,10 @@ def actor_text(actor: Mapping[str, Any] | Actor | None, person: str | None) -> s
 
 
 def names_of(ids: Iterable[UUID | None], workspace_id: UUID | None) -> dict[UUID, str]:
-    """userName by id of those among `ids` who are people of the workspace, in one statement."""
-    people = User.objects.filter(workspace_id=workspace_id, pk__in={pk for pk in ids if pk})
-    return dict(people.values_list("pk", "user_name"))
+    """By id, the userName or displayName of those among `ids` that are people or teams of the workspace."""
+    mine = {"workspace_id": workspace_id, "pk__in": {pk for pk in ids if pk}}
+    people = User.objects.filter(**mine).values_list("pk", "user_name")
+    return dict(people.union(Team.objects.filter(**mine).values_list("pk", "display_name"), all=True))
 
 
 def actor_of(row: Any, column: str) -> str:

@@ -113,7 +113,7 @@ class TeamAdmin(ConsoleAdmin):
             facts.append(Fact("Disbanded", when(obj.disbanded_at)))
         managed = "Okta manages this team. Its name and members are changed there and arrive by group push."
         return Detail(
-            facts, [members_of(obj), accounts_of(obj), history(obj)], [provider_badge(obj), self.state(obj)],
+            facts, [members_of(obj), accounts_of(obj), history(obj)], [badge("Okta", "info"), self.state(obj)] if obj.provisioned_at else [self.state(obj)],
             managed if obj.provisioned_at else "",
         )  # fmt: skip
 
