@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from workspace.crypto import decode_key
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -85,6 +87,7 @@ class Environment(BaseSettings):
     def _complete(self) -> "Environment":
         if self.mode is Mode.PRODUCTION:
             self._require_everything()
+        self._check_encryption_keys()
         if self.mode is Mode.DEMO and self.bind not in {"127.0.0.1", "::1", "localhost"}:
             raise ValueError(f"CERBY_BIND is {self.bind}: the demo listens on loopback only (127.0.0.1, ::1).")
         if self.failpoints and self.mode is not Mode.TEST:
@@ -108,6 +111,14 @@ class Environment(BaseSettings):
                 raise ValueError(f"{name} is missing. The embedded engines serve demo, development and tests only.")
         if not self.base_url.startswith("https://"):
             raise ValueError("CERBY_BASE_URL must be the https:// address under which Okta and people reach Cerby.")
+
+    def _check_encryption_keys(self) -> None:
+        """Found at the start, not when the first password is to be sealed."""
+        for key in self.encryption_keys:
+            try:
+                decode_key(key.get_secret_value())
+            except ValueError as error:
+                raise ValueError(f"CERBY_ENCRYPTION_KEYS cannot be used: {error}.") from None
 
     @property
     def is_production(self) -> bool:

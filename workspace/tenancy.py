@@ -1,5 +1,7 @@
 """Verbs on the tenant itself."""
 
+from typing import Final
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -8,17 +10,21 @@ from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import Workspace
 
+_NEEDED: Final = {
+    "name": "A workspace needs a name of at most 120 characters.",
+    "slug": "A slug is made of at most 60 lower-case letters, digits and hyphens.",
+}
+
 
 @transaction.atomic
 def create(name: str, slug: str, *, actor: Actor) -> Workspace:
     """A new, empty workspace. Raises Conflict when the slug is taken, Invalid when it is no slug."""
     workspace = Workspace(name=name.strip(), slug=slug.strip())
-    if not workspace.name:
-        raise Invalid("A workspace needs a name.", field="name")
     try:
-        Workspace._meta.get_field("slug").run_validators(workspace.slug)
+        workspace.clean_fields()
     except ValidationError as error:
-        raise Invalid("A slug is made of lower-case letters, digits and hyphens.", field="slug") from error
+        field = next(iter(error.message_dict))
+        raise Invalid(_NEEDED.get(field, "Such a workspace cannot be."), field=field) from error
     if Workspace.objects.filter(slug__iexact=workspace.slug).exists():
         raise Conflict(f"There is a workspace {workspace.slug} already.")
     workspace.save(force_insert=True)

@@ -1,13 +1,25 @@
-"""What acme's credentials are tried on: every address of the people's side, filled with rival's ids."""
+"""What acme's credentials are tried on: addresses filled with rival's ids, and rival's rows before and after."""
 
 from typing import Any
 from uuid import UUID
 
 from django.urls import URLPattern, URLResolver
 
+from rotation.models import Exposure, Offboarding, RotationJob
+from scim.models import ScimToken
 from tests.companies import Company
 from workspace import urls
-from workspace.models import Account, ApiKey, AuditEvent, Grant, Reveal, Session, TeamMembership, User
+from workspace.models import (
+    Account,
+    ApiKey,
+    AuditEvent,
+    AuditSeal,
+    Grant,
+    Reveal,
+    Session,
+    TeamMembership,
+    User,
+)
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -36,8 +48,11 @@ def ids(company: Company) -> set[UUID]:
 
 
 def everything(company: Company) -> dict[str, Any]:
-    """Every row of the company that the people's side could touch, to compare before and after."""
-    models = (Account, ApiKey, AuditEvent, Grant, Reveal, TeamMembership, User)
+    """Every row of the company that a page or command could touch, to compare before and after."""
+    models = (
+        Account, ApiKey, AuditEvent, AuditSeal, Exposure, Grant, Offboarding, Reveal, RotationJob, ScimToken,
+        TeamMembership, User,
+    )  # fmt: skip
     rows: dict[str, Any] = {
         model.__name__: list(model.objects.filter(workspace=company.workspace).order_by("pk").values())
         for model in models
