@@ -123,7 +123,7 @@ if ENVIRONMENT.is_production:
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
 if ENVIRONMENT.trusted_proxies:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.scim_payload_bytes
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -132,7 +132,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = ENVIRONMENT.home / "static" if ENVIRONMENT.is_production else None
 WHITENOISE_USE_FINDERS = not ENVIRONMENT.is_production
 
-CELERY_BROKER_URL = ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0"
+REDIS_URL = ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0"
+CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
@@ -158,6 +159,9 @@ CALL_TIMEOUT_SECONDS = ENVIRONMENT.call_timeout_seconds
 LEASE_SECONDS = ENVIRONMENT.lease_seconds
 ALLOW_LOOPBACK_TARGETS = ENVIRONMENT.allow_loopback_targets or not ENVIRONMENT.is_production
 SCIM_TOKEN_DAYS = ENVIRONMENT.scim_token_days
+SCIM_REQUESTS_PER_MINUTE = ENVIRONMENT.scim_requests_per_minute
+SCIM_BULK_OPERATIONS = ENVIRONMENT.scim_bulk_operations
+SCIM_PAYLOAD_BYTES = ENVIRONMENT.scim_payload_bytes
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 FAILPOINTS = ENVIRONMENT.failpoints if ENVIRONMENT.mode is Mode.TEST else ""
 

@@ -12,13 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from scim import tokens
 from scim.models import ScimToken
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, when
 from workspace.console import Card, Figure, home_card
@@ -60,19 +59,19 @@ class ScimTokenAdmin(ConsoleAdmin):
     empty_text = "Issue a token and paste it into Okta's provisioning settings, next to the SCIM base URL."
     actions_detail = ("revoke",)
 
-    @display(description="State")
+    @admin.display(description="State")
     def state(self, token: ScimToken) -> str:
         return state_badge(token)
 
-    @display(description="Last used", ordering="last_used_at")
+    @admin.display(description="Last used", ordering="last_used_at")
     def last_used(self, token: ScimToken) -> str:
         return when(token.last_used_at) if token.last_used_at else "never"
 
-    @display(description="Expires", ordering="expires_at")
+    @admin.display(description="Expires", ordering="expires_at")
     def expires(self, token: ScimToken) -> str:
         return when(token.expires_at)
 
-    @display(description="Issued", ordering="created_at")
+    @admin.display(description="Issued", ordering="created_at")
     def created(self, token: ScimToken) -> str:
         return when(token.created_at)
 
@@ -96,9 +95,7 @@ class ScimTokenAdmin(ConsoleAdmin):
         form = IssueForm(bound(request), workspace=visitor(request).workspace)
 
         def issue(data: dict[str, Any]) -> HttpResponse:
-            token, secret = tokens.issue(
-                form.chosen_workspace, data["label"], actor=actor(request), days=data["days"]
-            )
+            token, secret = tokens.issue(form.chosen_workspace, data["label"], actor=actor(request), days=data["days"])
             return self.shown_once(
                 request, token, title=f"Token “{token}”", label="API token", secret=secret.reveal(),
                 text=(
@@ -112,7 +109,7 @@ class ScimTokenAdmin(ConsoleAdmin):
             "Okta uses the token to sign in here. It may change people and teams of the workspace, and nothing else.",
         ))  # fmt: skip
 
-    @action(description="Revoke", url_path="revoke", icon="block", variant=ActionVariant.DANGER)
+    @button_for("Revoke", url_path="revoke", icon="block", variant=ActionVariant.DANGER)
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(token: ScimToken) -> Act:
             def end(data: dict[str, Any]) -> str:
@@ -121,7 +118,10 @@ class ScimTokenAdmin(ConsoleAdmin):
 
             return Act(
                 f"Revoke “{token}”", "Revoke token", forms.ActForm(bound(request)), end, dangerous=True,
-                text=("Requests with it are refused from now on. Issue the next token first, so that Okta is never locked out.",),
+                text=(
+                    "Requests with it are refused from now on.",
+                    "Issue the next token and put it into Okta first, so that provisioning never stops.",
+                ),
                 refusal="This token was revoked already." if token.revoked_at else "",
             )  # fmt: skip
 

@@ -16,9 +16,7 @@ from workspace.models import Account, SecretVersion, Workspace
 
 
 @transaction.atomic
-def create(
-    workspace: Workspace, name: str, *, actor: Actor, password: Secret | None = None, **fields: Any
-) -> Account:
+def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | None = None, **fields: Any) -> Account:
     """A new shared account, with its first password when it is known. Raises Conflict when the name is taken."""
     if Account.objects.for_workspace(workspace).filter(name__iexact=name, archived_at=None).exists():
         raise Conflict(f"There is an account called {name} already.")
@@ -36,7 +34,7 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
 
     Raises Conflict when the name is taken, Invalid for an admin account that cannot be one.
     """
-    account = Account.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=account.pk)
+    account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     names = sorted(name for name, value in fields.items() if getattr(account, name) != value)
     if not names:
         return account

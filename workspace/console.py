@@ -13,6 +13,7 @@ from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth import authenticate
 from django.db import models
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver
 from unfold.forms import AuthenticationForm
@@ -112,7 +113,7 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]  # unfold is untyped
         response: HttpResponse = super().index(request, {**(extra_context or {}), "cards": cards})
         return response
 
-    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
         return NamedChoices.as_view(admin_site=self)(request)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -16,7 +16,7 @@ from workspace.errors import Invalid
 from workspace.models import Account, CharacterClass, Workspace
 from workspace.models.accounts import default_classes
 
-PLAIN: Final = (
+PLAIN: Final[tuple[str, ...]] = (
     "name", "username", "connector", "is_privileged", "admin_account",
     "password_length", "password_classes", "password_excluded",
 )  # fmt: skip
@@ -27,7 +27,9 @@ class AccountForm(forms.WorkspaceForm):
 
     name = forms.text("Name", limit=120, help_text="What people call it, such as “Reporting database”.")
     username = forms.text("User name", required=False, help_text="The login on the target.")
-    is_privileged = forms.switch("Privileged", help_text="A departure changes the password of every privileged account.")
+    is_privileged = forms.switch(
+        "Privileged", help_text="A departure changes the password of every privileged account."
+    )
     connector = forms.options("How the password is changed", (), initial="by_hand")
     password_length = forms.number("Password length", least=8, most=128, initial=32)
     password_classes = forms.several("Characters", CharacterClass.choices, initial=default_classes)

@@ -8,7 +8,6 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from rotation import connectors
@@ -18,7 +17,7 @@ from rotation.models import RotationJob
 from rotation.states import JobState
 from workspace import access, accounts
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, url, when
 from workspace.crypto import Secret
@@ -89,30 +88,31 @@ class AccountAdmin(ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         current = SecretVersion.objects.current().filter(account=OuterRef("pk"))
         live = RotationJob.objects.live().filter(account=OuterRef("pk"))
-        return super().get_queryset(request).filter(archived_at=None).annotate(
+        rows: QuerySet[Any] = super().get_queryset(request).filter(archived_at=None).annotate(
             password_set_at=Subquery(current.values("visible_from")[:1]),
             live_state=Subquery(live.values("state")[:1]),
             live_job=Subquery(live.values("pk")[:1]),
             live_grants=Count("grants", filter=Q(grants__ended_at=None)),
         )  # fmt: skip
+        return rows
 
-    @display(description="Changed by", ordering="connector")
+    @admin.display(description="Changed by", ordering="connector")
     def connector_name(self, account: Account) -> str:
         return connector_label(account)
 
-    @display(description="", ordering="is_privileged")
+    @admin.display(description="", ordering="is_privileged")
     def privileged(self, account: Account) -> str:
         return badge("Privileged", "warning") if account.is_privileged else ""
 
-    @display(description="Password set", ordering="password_set_at")
+    @admin.display(description="Password set", ordering="password_set_at")
     def password_set(self, account: Any) -> str:
         return when(account.password_set_at) if account.password_set_at else "not stored yet"
 
-    @display(description="Rotation")
+    @admin.display(description="Rotation")
     def rotation(self, account: Any) -> str:
         return state_badge(account.live_state) if account.live_state else NOTHING
 
-    @display(description="Grants", ordering="live_grants")
+    @admin.display(description="Grants", ordering="live_grants")
     def grant_count(self, account: Any) -> int:
         return int(account.live_grants)
 
@@ -134,7 +134,7 @@ class AccountAdmin(ConsoleAdmin):
         act = Act("Add an account", "Add account", form, add)
         return act
 
-    @action(description="Edit", url_path="edit", icon="edit")
+    @button_for("Edit", url_path="edit", icon="edit")
     def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(account: Account) -> Act:
             initial = {name: getattr(account, name) for name in PLAIN}
@@ -150,7 +150,7 @@ class AccountAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="Enter password", url_path="password", icon="password")
+    @button_for("Enter password", url_path="password", icon="password")
     def password(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(account: Any) -> Act:
             def store(data: dict[str, Any]) -> str:
@@ -167,7 +167,7 @@ class AccountAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="Grant access", url_path="grant", icon="key", variant=ActionVariant.PRIMARY)
+    @button_for("Grant access", url_path="grant", icon="key", variant=ActionVariant.PRIMARY)
     def grant(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(account: Account) -> Act:
             form = GrantForm(bound(request), account=account)
@@ -237,7 +237,13 @@ def versions_of(account: Account) -> Section:
         "Password versions",
         ("Version", "Stored", "In use from", "Until", "Proved dead"),
         [
-            [row.number, when(row.created_at), when(row.visible_from), when(row.visible_until), when(row.proved_dead_at)]
+            [
+                row.number,
+                when(row.created_at),
+                when(row.visible_from),
+                when(row.visible_until),
+                when(row.proved_dead_at),
+            ]
             for row in versions
         ],
         "No password is stored yet. Enter the one that is in force.",

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from rotation import jobs, resolution
@@ -14,7 +13,7 @@ from rotation.admin.words import failure_text, state_badge
 from rotation.models import RotationJob
 from rotation.states import FINISHED, JobState
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, clipped, lasting, link, when
 from workspace.crypto import Secret
 
@@ -50,23 +49,23 @@ class RotationJobAdmin(ConsoleAdmin):
     empty_text = "When somebody leaves, the passwords they could have known are changed here."
     actions_detail = ("changed_by_hand", "retry")
 
-    @display(description="State", ordering="state")
+    @admin.display(description="State", ordering="state")
     def state_name(self, job: RotationJob) -> str:
         return state_badge(job.state)
 
-    @display(description="Wanted", ordering="requested_at")
+    @admin.display(description="Wanted", ordering="requested_at")
     def requested(self, job: RotationJob) -> str:
         return when(job.requested_at)
 
-    @display(description="Why it waits")
+    @admin.display(description="Why it waits")
     def why(self, job: RotationJob) -> str:
         return clipped(failure_text(job) or NOTHING)
 
-    @display(description="Cause", ordering="cause")
+    @admin.display(description="Cause", ordering="cause")
     def cause_clipped(self, job: RotationJob) -> str:
         return clipped(job.cause)
 
-    @display(description="Finished", ordering="finished_at")
+    @admin.display(description="Finished", ordering="finished_at")
     def finished(self, job: RotationJob) -> str:
         return when(job.finished_at)
 
@@ -76,7 +75,7 @@ class RotationJobAdmin(ConsoleAdmin):
     def offered(self, request: HttpRequest, obj: RotationJob) -> Sequence[str]:
         return self.actions_detail if obj.state in STOPPED else ()
 
-    @action(description="Try again", url_path="retry", icon="replay", variant=ActionVariant.PRIMARY)
+    @button_for("Try again", url_path="retry", icon="replay", variant=ActionVariant.PRIMARY)
     def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(job: RotationJob) -> Act:
             def again(data: dict[str, Any]) -> str:
@@ -91,15 +90,16 @@ class RotationJobAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="I changed it", url_path="changed-by-hand", icon="front_hand")
+    @button_for("I changed it", url_path="changed-by-hand", icon="front_hand")
     def changed_by_hand(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(job: RotationJob) -> Act:
             def take(data: dict[str, Any]) -> str:
                 done = resolution.changed_by_hand(job, Secret(data["password"]), actor=actor(request))
                 return BY_WORD if done.state == JobState.DONE else TO_BE_PROVED
 
+            form = NewPasswordForm(bound(request))
             return Act(
-                f"You changed the password of {job.account}", "Use this password", NewPasswordForm(bound(request)), take,
+                f"You changed the password of {job.account}", "Use this password", form, take,
                 text=(
                     "Change the password on the target first, then enter the new one here.",
                     "Where Cerby can log in by itself it verifies the new password and proves the old one dead.",
@@ -158,4 +158,3 @@ def follow_ups_of(job: RotationJob) -> list[Section]:
     if not job.follow_ups:
         return []
     return [Section("Left for a person to see to", ("What",), [[text] for text in job.follow_ups], "")]
-

@@ -7,7 +7,6 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
 from rotation.admin.words import state_badge
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
@@ -43,26 +42,26 @@ class OffboardingAdmin(ConsoleAdmin):
         )  # fmt: skip
         return with_actor(rows, "actor")
 
-    @display(description="Person", ordering="user__user_name")
+    @admin.display(description="Person", ordering="user__user_name")
     def person(self, offboarding: Offboarding) -> str:
         return str(offboarding.user)
 
-    @display(description="Started", ordering="started_at")
+    @admin.display(description="Started", ordering="started_at")
     def started(self, offboarding: Offboarding) -> str:
         return when(offboarding.started_at)
 
-    @display(description="By")
+    @admin.display(description="By")
     def by(self, offboarding: Any) -> str:
         return actor_text(offboarding.actor, offboarding.actor_name)
 
-    @display(description="Passwords dealt with")
+    @admin.display(description="Passwords dealt with")
     def progress(self, offboarding: Any) -> str:
         total, still = offboarding.exposure_count, offboarding.open_count
         if total == 0:
             return "none known"
         return badge(f"{total - still} of {total}", "warning" if still else "success")
 
-    @display(description="Complete", ordering="completed_at")
+    @admin.display(description="Complete", ordering="completed_at")
     def completed(self, offboarding: Offboarding) -> str:
         return when(offboarding.completed_at)
 
@@ -82,9 +81,7 @@ class OffboardingAdmin(ConsoleAdmin):
 
 
 def exposures_of(offboarding: Offboarding) -> Section:
-    rows = list(
-        offboarding.exposures.select_related("account", "version").order_by("closed_at", "account__name")
-    )
+    rows = list(offboarding.exposures.select_related("account", "version").order_by("closed_at", "account__name"))
     jobs = _jobs_of(rows)
     return Section(
         "Passwords they could have known",
@@ -128,7 +125,8 @@ def _jobs_of(exposures: Iterable[Exposure]) -> dict[Any, RotationJob]:
         until = row.closed_at
         fitting = [
             job for job in by_account.get(row.account_id, [])
-            if (job.finished_at is None or job.finished_at >= row.opened_at) and (not until or job.requested_at <= until)
+            if (job.finished_at is None or job.finished_at >= row.opened_at)
+            and (until is None or job.requested_at <= until)
         ]  # fmt: skip
         if fitting:
             found[row.pk] = fitting[0] if until else fitting[-1]

@@ -6,7 +6,6 @@ from typing import Any
 from django import forms as django_forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action
 from unfold.enums import ActionVariant
 
 from rotation import connectors, exposures, offboarding
@@ -14,7 +13,7 @@ from rotation.models import Offboarding
 from rotation.offboarding import Preview
 from workspace.access import Knowledge
 from workspace.admin import forms
-from workspace.admin.base import Act, actor, bound, visitor
+from workspace.admin.base import Act, actor, bound, button_for, visitor
 from workspace.admin.parts import Section, badge, link, url, when
 from workspace.admin.people import PersonAdmin
 from workspace.admin.person_page import account_link, last_owner_warning
@@ -55,7 +54,7 @@ class DepartingPersonAdmin(PersonAdmin):
         accounts, reveals, teams, history = super().sections(request, user)
         return [accounts, reveals, teams, offboardings_of(user), history]
 
-    @action(description="Offboard", url_path="offboard", icon="person_off", variant=ActionVariant.DANGER)
+    @button_for("Offboard", url_path="offboard", icon="person_off", variant=ActionVariant.DANGER)
     def offboard(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(user: User) -> Act:
             act = Act(

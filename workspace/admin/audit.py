@@ -7,11 +7,10 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
-from unfold.decorators import action, display
 
 from workspace import audit
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, bound, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, bound, button_for, visitor
 from workspace.admin.history import SUBJECT_PAGES, detail_text, verb_text, who
 from workspace.admin.parts import NOTHING, Detail, Fact, clipped, names_of, when
 from workspace.errors import Conflict
@@ -26,13 +25,13 @@ SUBJECTS = {"user": "person", "scimtoken": "SCIM token", "apikey": "API key", "r
 
 
 class KindFilter(ChoiceFilter):
-    title = "about"
+    title = "subject"
     parameter_name = "about"
     conditions = {kind: (label, Q(verb__startswith=f"{kind}.")) for kind, label in KINDS.items()}
 
 
 class ActorFilter(ChoiceFilter):
-    title = "done by"
+    title = "actor"
     parameter_name = "by"
     conditions = {
         "person": ("A person", Q(actor_kind="person")),
@@ -61,17 +60,20 @@ class AuditEventAdmin(ConsoleAdmin):
         people = User.objects.filter(workspace=OuterRef("workspace"))
         names = people.filter(pk=OuterRef("actor_id")).values("user_name")[:1]
         subjects = people.filter(pk=OuterRef("subject_id")).values("user_name")[:1]
-        return super().get_queryset(request).annotate(actor_name=Subquery(names), subject_name=Subquery(subjects))
+        rows: QuerySet[Any] = (
+            super().get_queryset(request).annotate(actor_name=Subquery(names), subject_name=Subquery(subjects))
+        )
+        return rows
 
-    @display(description="When", ordering="id")
+    @admin.display(description="When", ordering="id")
     def happened(self, event: AuditEvent) -> str:
         return when(event.at)
 
-    @display(description="What")
+    @admin.display(description="What")
     def what(self, event: AuditEvent) -> str:
         return event.verb
 
-    @display(description="About")
+    @admin.display(description="About")
     def subject(self, event: Any) -> str:
         text = event.subject_name or SUBJECTS.get(event.subject_kind, event.subject_kind) or NOTHING
         try:
@@ -80,11 +82,11 @@ class AuditEventAdmin(ConsoleAdmin):
             return str(text)
         return format_html('<a class="console-link" href="{}">{}</a>', page, text)
 
-    @display(description="By")
+    @admin.display(description="By")
     def done_by(self, event: Any) -> str:
-        return who(event, event.actor_name)
+        return who(event, {event.actor_id: event.actor_name})
 
-    @display(description="Detail")
+    @admin.display(description="Detail")
     def said(self, event: AuditEvent) -> str:
         return clipped(detail_text(event.detail, {}))
 
@@ -95,14 +97,14 @@ class AuditEventAdmin(ConsoleAdmin):
             Fact("When", when(obj.at)),
             Fact("What", obj.verb),
             Fact("About", self.subject(obj)),
-            Fact("By", who(obj, names.get(obj.actor_id) if obj.actor_id else None)),
+            Fact("By", who(obj, names)),
             *(Fact(key.replace("_", " ").capitalize(), value) for key, value in obj.detail.items()),
             Fact("Place in the chain", seal.position if seal else "not chained yet; that follows within seconds"),
             Fact("SHA-256", format_html("<code>{}</code>", bytes(seal.hash).hex()) if seal else NOTHING),
         ]
         return Detail(facts, notice=f"{verb_text(obj.verb)}: kept for good; the database refuses to change it.")
 
-    @action(description="Verify chain", url_path="verify", icon="verified")
+    @button_for("Verify chain", url_path="verify", icon="verified")
     def verify(self, request: HttpRequest) -> HttpResponse:
         form = forms.WorkspaceForm(bound(request), workspace=visitor(request).workspace)
 
@@ -112,7 +114,7 @@ class AuditEventAdmin(ConsoleAdmin):
                 pass
             broken = audit.verify(workspace)
             if broken:
-                raise Conflict(f"The chain is broken at event {broken.event}: {broken.why}. Keep the database as it is.")
+                raise Conflict(f"The chain is broken at event {broken.event}: {broken.why}. Call support.")
             return "The chain holds: no event was changed, removed or put in between."
 
         return self.run(request, Act(

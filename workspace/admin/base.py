@@ -7,7 +7,7 @@ what will happen, asks for what it needs, and on POST calls one verb. Nothing is
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
@@ -19,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
+from unfold.enums import ActionVariant
 
 from workspace.admin.forms import ActForm
 from workspace.admin.parts import Detail, Section, url
@@ -27,6 +28,7 @@ from workspace.errors import CerbyError
 from workspace.models import User
 
 Done = str | HttpResponse
+View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
 @dataclass
@@ -71,6 +73,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """Foreign keys that a list shows, fetched with it."""
     lookups: ClassVar[frozenset[str]] = frozenset()
     """Lookups that a URL may filter by beside the declared filters."""
+    actions_detail: Sequence[str] = ()
     can_add = False
     empty_icon = "inbox"
     empty_title = "Nothing here yet"
@@ -188,9 +191,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         more: Sequence[tuple[str, str]] = (),
     ) -> HttpResponse:  # fmt: skip
         """A page with something that is never shown again. Not to be kept by a browser or anything between."""
-        response = self._page(
-            request, "shown_once", obj, title=title, label=label, secret=secret, text=text, more=more
-        )
+        response = self._page(request, "shown_once", obj, title=title, label=label, secret=secret, text=text, more=more)
         response["Cache-Control"] = "no-store"
         response["Referrer-Policy"] = "no-referrer"
         return response
@@ -198,7 +199,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     # Parts
 
     def _page(self, request: HttpRequest, template: str, obj: Model | None, **context: Any) -> TemplateResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # read by Django's admin templates
+        request.current_app = self.admin_site.name  # read by Django's admin templates
         base = {
             **self.admin_site.each_context(request), "opts": self.opts, "original": obj, "subtitle": None,
             "object_url": url(obj) if obj else "", "back": url(obj) if obj else self._list_url(),
@@ -209,8 +210,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         found = [self.get_unfold_action(name) for name in self.offered(request, obj)]
         return [
             {
-                "title": action.description, "icon": action.icon, "variant": action.variant, "attrs": {}, "dialog": None,
-                "path": reverse(f"{self.admin_site.name}:{action.action_name}", args=[obj.pk]),
+                "title": action.description, "icon": action.icon, "variant": action.variant, "attrs": {},
+                "dialog": None, "path": reverse(f"{self.admin_site.name}:{action.action_name}", args=[obj.pk]),
             }
             for action in found
         ]  # fmt: skip
@@ -221,6 +222,19 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
         response: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return response
+
+
+def button_for(
+    description: str, *, url_path: str, icon: str, variant: ActionVariant = ActionVariant.DEFAULT
+) -> Callable[[View], View]:
+    """Mark a method as an act with a page at `url_path`, in unfold's terms, which makes the address from them."""
+
+    def mark(view: View) -> View:
+        facts = {"short_description": description, "url_path": url_path, "icon": icon, "variant": variant, "attrs": {}}
+        vars(view).update(facts)
+        return view
+
+    return mark
 
 
 PLATFORM_LOOKUPS = frozenset({"workspace__id__exact", "workspace__exact"})
@@ -239,7 +253,6 @@ def is_platform(request: HttpRequest) -> bool:
 
 def actor(request: HttpRequest) -> Actor:
     return Actor.person(visitor(request))
-
 
 
 def bound(request: HttpRequest) -> QueryDict | None:

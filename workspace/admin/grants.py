@@ -6,12 +6,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action, display
+from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from workspace import access
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, when
 from workspace.models import Grant, GrantRole
 
@@ -25,7 +25,7 @@ class GrantStateFilter(ChoiceFilter):
 
 
 class HolderFilter(ChoiceFilter):
-    title = "given to"
+    title = "holder"
     parameter_name = "holder"
     conditions = {"person": ("A person", Q(team=None)), "team": ("A team", Q(user=None))}
 
@@ -55,23 +55,23 @@ class GrantAdmin(ConsoleAdmin):
     empty_text = "Open an account and choose “Grant access” to let a person or a team use it."
     actions_detail = ("end",)
 
-    @display(description="Given to")
+    @admin.display(description="Given to")
     def holder_name(self, grant: Grant) -> str:
         return str(grant.holder)
 
-    @display(description="")
+    @admin.display(description="")
     def kind(self, grant: Grant) -> str:
         return "team" if grant.team_id else "person"
 
-    @display(description="State", ordering="ended_at")
-    def state(self, grant: Grant) -> str:
+    @admin.display(description="State", ordering="ended_at")
+    def state(self, grant: Grant) -> SafeString:
         return badge("Ended") if grant.ended_at else badge("Live", "success")
 
-    @display(description="Since", ordering="granted_at")
+    @admin.display(description="Since", ordering="granted_at")
     def granted(self, grant: Grant) -> str:
         return when(grant.granted_at)
 
-    @display(description="Ended", ordering="ended_at")
+    @admin.display(description="Ended", ordering="ended_at")
     def ended(self, grant: Grant) -> str:
         return when(grant.ended_at)
 
@@ -85,12 +85,12 @@ class GrantAdmin(ConsoleAdmin):
             Fact("Ended", when(obj.ended_at)),
             Fact("Why it ended", obj.end_reason or NOTHING),
         ]
-        return Detail(facts, badges=[self.state(obj)])  # type: ignore[list-item]  # a badge is safe text
+        return Detail(facts, badges=[self.state(obj)])
 
     def offered(self, request: HttpRequest, obj: Grant) -> Sequence[str]:
         return () if obj.ended_at else ("end",)
 
-    @action(description="End", url_path="end", icon="key_off", variant=ActionVariant.DANGER)
+    @button_for("End", url_path="end", icon="key_off", variant=ActionVariant.DANGER)
     def end(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(grant: Grant) -> Act:
             def finish(data: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ def history(of: Any) -> Section:
         "History",
         ("When", "What", "By", "Detail"),
         [
-            [when(event.at), verb_text(event.verb), who(event, names.get(event.actor_id)), detail_text(event.detail, names)]
+            [when(event.at), verb_text(event.verb), who(event, names), detail_text(event.detail, names)]
             for event in events
         ],
         "Nothing was recorded yet.",
@@ -31,7 +31,8 @@ def history(of: Any) -> Section:
     )  # fmt: skip
 
 
-def who(event: AuditEvent, person: str | None) -> str:
+def who(event: AuditEvent, names: Mapping[UUID, str]) -> str:
+    person = names.get(event.actor_id) if event.actor_id else None
     return actor_text(Actor(event.actor_kind, event.actor_id, event.actor_label), person)
 
 
@@ -53,7 +54,7 @@ def _value(value: Any, names: Mapping[UUID, str]) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
     known = _uuid(value)
-    return names.get(known, "") if known else str(value)
+    return names.get(known, "") if known else str(value or "")
 
 
 def _uuid(value: Any) -> UUID | None:

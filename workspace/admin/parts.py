@@ -112,7 +112,8 @@ def with_actor(rows: QuerySet[Any], column: str) -> QuerySet[Any]:
     """The rows, each with `actor_name`: the userName of the person of its own workspace named by a JSON column."""
     rows = rows.annotate(_actor=Cast(KT(f"{column}__id"), UUIDField()))
     people = User.objects.filter(pk=OuterRef("_actor"), workspace=OuterRef("workspace"))
-    return rows.annotate(actor_name=Subquery(people.values("user_name")[:1]))
+    named: QuerySet[Any] = rows.annotate(actor_name=Subquery(people.values("user_name")[:1]))
+    return named
 
 
 def actor_text(actor: Mapping[str, Any] | Actor | None, person: str | None) -> str:
@@ -143,4 +144,3 @@ def actor_of(row: Any, column: str) -> str:
     actor = Actor.from_json(getattr(row, column))
     names = names_of([actor.id if actor else None], row.workspace_id)
     return actor_text(actor, names.get(actor.id) if actor and actor.id else None)
-

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from workspace import invitations, people
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Section, actor_text, badge, when, with_actor
 from workspace.admin.person_page import (
@@ -57,7 +57,7 @@ class RoleFilter(ChoiceFilter):
 
 
 class ManagedFilter(ChoiceFilter):
-    title = "managed by"
+    title = "source"
     parameter_name = "managed"
     conditions = {
         "okta": ("Identity provider", Q(provisioned_at__isnull=False)),
@@ -92,7 +92,7 @@ class PersonAdmin(ConsoleAdmin):
     empty_icon = "group"
     empty_title = "No people found"
     empty_text = "People appear here as soon as Okta assigns them to the app, or when you add one yourself."
-    actions_detail = ("edit", "role", "invite", "reactivate")
+    actions_detail: Sequence[str] = ("edit", "role", "invite", "reactivate")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         invited = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb="person.invited")
@@ -109,31 +109,31 @@ class PersonAdmin(ConsoleAdmin):
 
     # The list
 
-    @display(description="Name", ordering="display_name")
+    @admin.display(description="Name", ordering="display_name")
     def person(self, user: User) -> str:
         return format_html("{}<br><span class='console-subtle'>{}</span>", user, user.user_name)
 
-    @display(description="E-mail", ordering="email")
+    @admin.display(description="E-mail", ordering="email")
     def email_shown(self, user: User) -> str:
         return user.email or NOTHING
 
-    @display(description="Role", ordering="role")
+    @admin.display(description="Role", ordering="role")
     def role_badge(self, user: User) -> str:
         return badge(user.get_role_display(), "primary") if user.role != Role.MEMBER else user.get_role_display()
 
-    @display(description="State", ordering="is_active")
+    @admin.display(description="State", ordering="is_active")
     def state(self, user: User) -> str:
         return state_badge(user)
 
-    @display(description="Managed by", ordering="provisioned_at")
+    @admin.display(description="Managed by", ordering="provisioned_at")
     def provider(self, user: User) -> str:
         return provider_badge(user)
 
-    @display(description="Last sign-in", ordering="last_login")
+    @admin.display(description="Last sign-in", ordering="last_login")
     def signed_in(self, user: User) -> str:
         return when(user.last_login) if user.last_login else "never"
 
-    @display(description="Disabled", ordering="deactivated_at")
+    @admin.display(description="Disabled", ordering="deactivated_at")
     def disabled(self, user: Any) -> str:
         if user.deactivated_at is None:
             return NOTHING
@@ -171,7 +171,7 @@ class PersonAdmin(ConsoleAdmin):
             "For people whom no identity provider manages. Okta adds its people by itself.",
         ))  # fmt: skip
 
-    @action(description="Edit", url_path="edit", icon="edit")
+    @button_for("Edit", url_path="edit", icon="edit")
     def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(user: User) -> Act:
             form = ProfileForm(
@@ -187,15 +187,17 @@ class PersonAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="Change role", url_path="role", icon="shield_person")
+    @button_for("Change role", url_path="role", icon="shield_person")
     def role(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(user: User) -> Act:
+            form = RoleForm(bound(request), initial={"role": user.role})
+
             def change(data: dict[str, Any]) -> str:
                 people.set_role(user, Role(data["role"]), actor=actor(request))
                 return f"{user} is now {Role(data['role']).label}."
 
             return Act(
-                f"Change the role of {user}", "Change role", RoleForm(bound(request), initial={"role": user.role}), change,
+                f"Change the role of {user}", "Change role", form, change,
                 text=("Owners reach this console and everything in it. Members use the accounts they were given.",),
                 warning=last_owner_warning(user),
                 refusal="You cannot change your own role; another Owner can." if user == visitor(request) else "",
@@ -203,7 +205,7 @@ class PersonAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="Invitation link", url_path="invite", icon="mail")
+    @button_for("Invitation link", url_path="invite", icon="mail")
     def invite(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(user: User) -> Act:
             def issue(data: dict[str, Any]) -> HttpResponse:
@@ -226,7 +228,7 @@ class PersonAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="Reactivate", url_path="reactivate", icon="person_check", variant=ActionVariant.PRIMARY)
+    @button_for("Reactivate", url_path="reactivate", icon="person_check", variant=ActionVariant.PRIMARY)
     def reactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(user: User) -> Act:
             def back(data: dict[str, Any]) -> str:

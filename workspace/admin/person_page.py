@@ -50,9 +50,7 @@ def notice(user: User) -> str:
 
 
 def accounts_of(user: User) -> Section:
-    through = Q(user=user) | Q(
-        team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None
-    )
+    through = Q(user=user) | Q(team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None)
     grants = Grant.objects.filter(through, ended_at=None, account__archived_at=None).select_related("account", "team")
     return Section(
         "Accounts they can use",
@@ -80,10 +78,7 @@ def teams_of(user: User) -> Section:
     return Section(
         "Teams",
         ("Team", "Managed by", "Joined", "Left"),
-        [
-            [link(row.team), provider_badge(row.team), when(row.joined_at), when(row.left_at)]
-            for row in memberships
-        ],
+        [[link(row.team), provider_badge(row.team), when(row.joined_at), when(row.left_at)] for row in memberships],
         "This person was in no team yet.",
     )
 

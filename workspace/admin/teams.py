@@ -7,12 +7,12 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from unfold.decorators import action, display
+from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from workspace import teams
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, when
 from workspace.admin.person_page import account_link, provider_badge
@@ -31,7 +31,7 @@ class TeamStateFilter(ChoiceFilter):
 
 
 class TeamManagedFilter(ChoiceFilter):
-    title = "managed by"
+    title = "source"
     parameter_name = "managed"
     conditions = {
         "okta": ("Identity provider", Q(provisioned_at__isnull=False)),
@@ -81,25 +81,26 @@ class TeamAdmin(ConsoleAdmin):
     actions_detail = ("rename", "add_member", "remove_member")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).annotate(
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(
             member_count=Count("memberships", filter=Q(memberships__left_at=None), distinct=True),
             grant_count=Count("grants", filter=Q(grants__ended_at=None), distinct=True),
         )  # fmt: skip
+        return rows
 
-    @display(description="Members", ordering="member_count")
+    @admin.display(description="Members", ordering="member_count")
     def members(self, team: Any) -> int:
         return int(team.member_count)
 
-    @display(description="Accounts", ordering="grant_count")
+    @admin.display(description="Accounts", ordering="grant_count")
     def accounts(self, team: Any) -> int:
         return int(team.grant_count)
 
-    @display(description="Managed by", ordering="provisioned_at")
+    @admin.display(description="Managed by", ordering="provisioned_at")
     def provider(self, team: Team) -> str:
         return provider_badge(team)
 
-    @display(description="State", ordering="disbanded_at")
-    def state(self, team: Team) -> str:
+    @admin.display(description="State", ordering="disbanded_at")
+    def state(self, team: Team) -> SafeString:
         return badge("Disbanded") if team.disbanded_at else badge("In use", "success")
 
     def detail(self, request: HttpRequest, obj: Team) -> Detail:
@@ -112,10 +113,9 @@ class TeamAdmin(ConsoleAdmin):
         if obj.disbanded_at:
             facts.append(Fact("Disbanded", when(obj.disbanded_at)))
         managed = "Okta manages this team. Its name and members are changed there and arrive by group push."
-        return Detail(
-            facts, [members_of(obj), accounts_of(obj), history(obj)], [badge("Okta", "info"), self.state(obj)] if obj.provisioned_at else [self.state(obj)],
-            managed if obj.provisioned_at else "",
-        )  # fmt: skip
+        badges = [self.state(obj), *([badge("Okta", "info")] if obj.provisioned_at else [])]
+        sections = [members_of(obj), accounts_of(obj), history(obj)]
+        return Detail(facts, sections, badges, managed if obj.provisioned_at else "")
 
     def offered(self, request: HttpRequest, obj: Team) -> Sequence[str]:
         return () if read_only(obj) else self.actions_detail
@@ -129,7 +129,7 @@ class TeamAdmin(ConsoleAdmin):
 
         return Act("Add a team", "Add team", form, add, text=("Teams that Okta pushes appear by themselves.",))
 
-    @action(description="Rename", url_path="rename", icon="edit")
+    @button_for("Rename", url_path="rename", icon="edit")
     def rename(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(team: Team) -> Act:
             def save(data: dict[str, Any]) -> str:
@@ -144,7 +144,7 @@ class TeamAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="Add member", url_path="members/add", icon="person_add", variant=ActionVariant.PRIMARY)
+    @button_for("Add member", url_path="members/add", icon="person_add", variant=ActionVariant.PRIMARY)
     def add_member(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(team: Team) -> Act:
             def add(data: dict[str, Any]) -> str:
@@ -158,7 +158,7 @@ class TeamAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @action(description="Remove member", url_path="members/remove", icon="person_remove")
+    @button_for("Remove member", url_path="members/remove", icon="person_remove")
     def remove_member(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(team: Team) -> Act:
             def remove(data: dict[str, Any]) -> str:

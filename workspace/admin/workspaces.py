@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
 
 from workspace.admin.base import ConsoleAdmin, visitor
 from workspace.admin.parts import Detail, Fact, when
@@ -32,7 +31,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         return ()
 
-    @display(description="Since", ordering="created_at")
+    @admin.display(description="Since", ordering="created_at")
     def created(self, workspace: Workspace) -> str:
         return when(workspace.created_at)
 
