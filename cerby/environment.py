@@ -71,6 +71,13 @@ class Environment(BaseSettings):
         False, description="Let accounts name targets on this very machine. On in demo, development and test."
     )
     scim_token_days: int = Field(365, ge=1, description="How long a SCIM token lasts unless said otherwise.")
+    scim_requests_per_minute: int = Field(
+        30_000, ge=1, description="How many SCIM requests a minute one token may make before it is answered 429."
+    )
+    scim_bulk_operations: int = Field(1_000, ge=1, description="How many operations one SCIM Bulk request may hold.")
+    scim_payload_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, description="The largest body of a request that is read, in bytes."
+    )
     trusted_proxies: int = Field(
         0, ge=0, description="Reverse proxies in front that set X-Forwarded-Proto and X-Forwarded-For."
     )

@@ -2,27 +2,27 @@
 
 PUT and PATCH end in the same place: PATCH is applied to the resource as it stands, and the result is a PUT.
 A provider's member operations never pass through a document, since a team may have 100,000 members.
+`scim.writes` calls them: lock, then from_dict, replace, handle_operations or delete, then finish.
 """
 
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 
 from rotation import offboarding
-from scim import documents, patch
+from scim import documents, etags, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
-from scim.errors import InvalidSyntax
 from scim.members import Add, GroupChanges, Remove, member_changes
 from scim.projection import Projection
 from scim.schemas import GROUP, USER
 from workspace import people, teams
 from workspace.audit import Actor
-from workspace.errors import Conflict, Invalid
-from workspace.models import Team, TeamMembership, User, Workspace
+from workspace.errors import Conflict, Invalid, Refused
+from workspace.models import Role, Team, TeamMembership, User, Workspace
+from workspace.teams import Change
 
 
 class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
@@ -37,12 +37,14 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         self.workspace: Workspace = request.workspace  # type: ignore[union-attr]  # set by scim.auth
         self.actor: Actor = request.actor  # type: ignore[union-attr]
         self.cause = f"{self.actor.label}: {request.method} from the identity provider"  # type: ignore[union-attr]
+        self.changed: set[str] = set()
+        self._leaving = False
 
     @classmethod
     def many(cls, users: list[User], projection: Projection) -> list[dict[str, Any]]:
         """A page of people as documents, with one query for the groups of all of them."""
         groups: dict[UUID, list[tuple[UUID, str]]] = {user.id: [] for user in users}
-        if projection.wants("groups"):
+        if groups and projection.wants("groups"):
             memberships = TeamMembership.objects.filter(
                 user_id__in=list(groups), left_at=None, team__disbanded_at=None
             ).order_by("team_id")
@@ -50,57 +52,69 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
                 groups[user_id].append((team_id, name))
         return [projection.of(documents.user_document(user, groups[user.id])) for user in users]
 
+    @property
+    def version(self) -> str:
+        return etags.of(self.obj.updated_at)
+
     def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
         return self.many([self.obj], projection or Projection())[0]
 
+    def lock(self) -> None:
+        self.obj = people.lock(self.obj)
+
     def from_dict(self, document: dict[str, Any]) -> None:
-        self.wishes = documents.user_wishes(document)
+        self.wishes = documents.user_wishes(document, derived_name=documents.derived_name(self.obj))
+
+    def replace(self, document: dict[str, Any]) -> None:
+        self.from_dict(document)
+        self.save()
 
     def handle_operations(self, operations: Any) -> None:
-        """Apply a PATCH to the person as they are now, locked, so that two of them lose nothing."""
-        with transaction.atomic():
-            self.obj = people.lock(self.obj)
-            self.from_dict(patch.apply(self.to_dict(), operations, USER))
-            leaving = self.wishes.active is False
-            if leaving:
-                self._end_access()
-            else:
-                self.save()
-        if leaving:
-            self._update_leaver()
+        patched = patch.apply(self.to_dict(), operations, USER)
+        self.replace({"roles": [], **patched})  # a removed role is a Member's, not an unmentioned one
 
     def save(self) -> None:
-        """Apply the wishes. Access ends first and for good, whatever becomes of the rest of the request."""
+        """Apply the wishes. For a person who leaves only the end of access; the rest is for `finish`."""
         if self.obj._state.adding:
             self.obj = self._create()
+            self.changed.update(people.names_in(self.wishes.profile))
         elif self.wishes.active is False:
             self._end_access()
-            self._update_leaver()
+            self._leaving = True
         else:
-            with transaction.atomic():
-                self.obj = people.update_profile(self.obj, self.wishes.profile, actor=self.actor, managed=True)
-                if self.wishes.active:
-                    self.obj = people.reactivate(self.obj, actor=self.actor)
+            self._update()
+            if self.wishes.active and not self.obj.is_active:
+                self.obj = people.reactivate(self.obj, actor=self.actor)
+                self.changed.add("active")
+            self._set_role()
+
+    def finish(self) -> None:
+        """What a request says of somebody whose access it ended must not bring that back by failing."""
+        if not self._leaving:
+            return
+        try:
+            self._update()
+        except (Conflict, Invalid) as error:
+            error.detail = f"The person's access has ended. Their profile was not updated: {error.detail}"
+            raise
 
     def delete(self) -> None:
         """Offboard the person and hide them from the provider; a create brings them back under the same id."""
-        with transaction.atomic():
-            self._end_access()
-            people.delist(self.obj, actor=self.actor)
+        self._end_access()
+        people.delist(self.obj, actor=self.actor)
 
-    @transaction.atomic
     def _create(self) -> User:
         """A new person, or one who left and returns: found by externalId or userName, never by e-mail."""
         returning = self._returning()
         if returning is None:
-            user = people.provision(self.workspace, self.wishes.profile, actor=self.actor)
+            self.obj = people.provision(self.workspace, self.wishes.profile, actor=self.actor)
         else:
-            user = people.reactivate(returning, actor=self.actor)
-            user = people.update_profile(user, self.wishes.profile, actor=self.actor, managed=True)
+            self.obj = people.reactivate(returning, actor=self.actor)
+            self._update()
+        self._set_role()
         if self.wishes.active is False:
-            offboarding.offboard(user, actor=self.actor, cause=self.cause)
-            user.refresh_from_db()
-        return user
+            self._end_access()
+        return self.obj
 
     def _returning(self) -> User | None:
         """The disabled person this create means. Raises Conflict when one with access has the userName."""
@@ -114,17 +128,28 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
             raise Conflict(f"A person with the userName {profile.user_name} has access to this workspace already.")
         return next((user for user in found if not user.is_active), None)
 
+    def _update(self) -> None:
+        self.changed.update(people.changes(self.obj, self.wishes.profile))
+        self.obj = people.update_profile(self.obj, self.wishes.profile, actor=self.actor, managed=True)
+
+    def _set_role(self) -> None:
+        """The role asked for. Raises Refused where it would make or unmake an Owner and the workspace says no."""
+        role = self.wishes.role
+        if role is None or role == self.obj.role or not self.obj.is_active:
+            return
+        if Role.OWNER in {role, self.obj.role} and not self.workspace.provider_assigns_owner:
+            raise Refused(
+                "This workspace does not let the identity provider make or unmake Owners."
+                " An Owner can allow it in Cerby, on the page of the workspace."
+            )
+        self.obj = people.set_role(self.obj, role, actor=self.actor)
+        self.changed.add("roles")
+
     def _end_access(self) -> None:
+        if self.obj.is_active:
+            self.changed.add("active")
         offboarding.offboard(self.obj, actor=self.actor, cause=self.cause)
         self.obj.refresh_from_db()
-
-    def _update_leaver(self) -> None:
-        """What else the request says of somebody whose access ended just now must not bring it back by failing."""
-        try:
-            self.obj = people.update_profile(self.obj, self.wishes.profile, actor=self.actor, managed=True)
-        except (Conflict, Invalid) as error:
-            error.detail = f"The person's access has ended. Their profile was not updated: {error.detail}"
-            raise
 
 
 class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
@@ -138,78 +163,90 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
         super().__init__(obj, request)
         self.workspace: Workspace = request.workspace  # type: ignore[union-attr]  # set by scim.auth
         self.actor: Actor = request.actor  # type: ignore[union-attr]
+        self.changed: set[str] = set()
 
     @classmethod
     def many(cls, groups: list[Team], projection: Projection) -> list[dict[str, Any]]:
         """A page of teams as documents, with one query for the members of all of them."""
         members: dict[UUID, list[tuple[UUID, str]]] = {team.id: [] for team in groups}
-        if projection.wants("members"):
+        wanted = projection.wants("members")
+        if members and wanted:
             memberships = TeamMembership.objects.filter(team_id__in=list(members), left_at=None)
             rows = memberships.order_by("user_id").values_list("team_id", "user_id", "user__user_name")
             for team_id, user_id, display in rows.iterator():
                 members[team_id].append((user_id, display))
         return [
-            projection.of(
-                documents.group_document(team, members[team.id] if projection.wants("members") else None)
-            )
-            for team in groups
+            projection.of(documents.group_document(team, members[team.id] if wanted else None)) for team in groups
         ]
+
+    @property
+    def version(self) -> str:
+        return etags.of(self.obj.updated_at)
 
     def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
         return self.many([self.obj], projection or Projection())[0]
 
+    def lock(self) -> None:
+        self.obj = teams.lock(self.obj)
+
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.group_wishes(document)
 
-    def handle_operations(self, operations: Any) -> None:
-        """Apply a PATCH: the few attributes through a document, the members as runs of changes in order."""
-        changes, rest = member_changes(operations)
-        with transaction.atomic():
-            self.obj = teams.lock(self.obj)
-            if rest:
-                document = documents.group_document(self.obj, None)
-                self.from_dict(patch.apply(document, rest, GROUP))
-                self.save()
-            self._change_members(changes)
+    def replace(self, document: dict[str, Any]) -> None:
+        self.from_dict(document)
+        self.save()
 
-    @transaction.atomic
+    def handle_operations(self, operations: Any) -> None:
+        """The few attributes through a document, the members as runs of changes in order."""
+        changes, rest = member_changes(operations)
+        if rest:
+            self.replace(patch.apply(documents.group_document(self.obj, None), rest, GROUP))
+        self._change_members(changes)
+        self.obj.refresh_from_db()
+
     def save(self) -> None:
-        """Apply the wishes: the whole group at once, or nothing."""
+        """Apply the wishes: the whole group."""
         wishes = self.wishes
         if self.obj._state.adding:
             self.obj = teams.create(
                 self.workspace, wishes.display_name, actor=self.actor, external_id=wishes.external_id,
                 attributes=wishes.attributes, managed=True,
             )  # fmt: skip
+            self.changed.add("displayName")
         else:
+            names = teams.changes(self.obj, wishes.display_name, wishes.external_id, wishes.attributes)
+            self.changed.update(names)
             self.obj = teams.update(
                 self.obj, actor=self.actor, display_name=wishes.display_name, external_id=wishes.external_id,
                 attributes=wishes.attributes, managed=True,
             )  # fmt: skip
         if wishes.members is not None:
-            teams.set_members(self.obj, wishes.members, actor=self.actor)
+            self._note(teams.set_members(self.obj, wishes.members, actor=self.actor))
+            self.obj.refresh_from_db()
+
+    def finish(self) -> None:
+        """Everything was done in the transaction."""
 
     def delete(self) -> None:
+        self.changed.add("members")
         teams.disband(self.obj, actor=self.actor)
 
-    def member_count(self) -> int:
-        return TeamMembership.objects.filter(team=self.obj, left_at=None).count()
+    def has_more_members_than(self, number: int) -> bool:
+        return TeamMembership.objects.filter(team=self.obj, left_at=None)[: number + 1].count() > number
 
     def _change_members(self, changes: GroupChanges) -> None:
         for run in changes.runs:
             ids = as_ids(run.ids)
             match run:
                 case Add():
-                    teams.add_members(self.obj, ids, actor=self.actor)
+                    self._note(teams.add_members(self.obj, ids, actor=self.actor))
                 case Remove():
-                    teams.remove_members(self.obj, ids, actor=self.actor)
+                    self._note(teams.remove_members(self.obj, ids, actor=self.actor))
                 case _:
-                    teams.set_members(self.obj, ids, actor=self.actor)
+                    self._note(teams.set_members(self.obj, ids, actor=self.actor))
 
-
-def operations_of(document: dict[str, Any]) -> Any:
-    """The `Operations` of a PatchOp message, in any letter case. Raises InvalidSyntax without them."""
-    operations = next((value for key, value in document.items() if key.lower() == "operations"), None)
-    if operations is None:
-        raise InvalidSyntax("A PATCH needs a list of Operations.")
-    return operations
+    def _note(self, change: Change) -> None:
+        if change.joined or change.left:
+            self.changed.add("members")
+        if change.skipped:
+            self.changed.add("members (some are no active person here)")

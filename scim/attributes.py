@@ -1,16 +1,41 @@
-"""Which attributes can be filtered on, and the columns behind them.
+"""Which attributes can be filtered and sorted on, and what stands behind them in the database.
 
 The two classes are named by django-scim2's USER_FILTER_PARSER and GROUP_FILTER_PARSER. They stay out of the
 adapters' module, because django-scim2's adapters import them while they are themselves being imported.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce, Concat, Lower, NullIf, Trim
 
-from scim.filters import Attribute, AttributeType, boolean, exact, fixed, identifier, moment, text, to_q
-from scim.grammar import parse_filter
+from scim import definitions
+from scim.definitions import ENTERPRISE_URN
+from scim.elements_sql import AnyElement
+from scim.filters import (
+    Attribute,
+    AttributeType,
+    ValuePathBuilder,
+    boolean,
+    exact,
+    fixed,
+    identifier,
+    moment,
+    text,
+    to_q,
+)
+from scim.grammar import AttributePath, Comparison, Literal, Node, Present, parse_filter
 from workspace.models import Team, TeamMembership, User, Workspace
+
+_TIMES: Final = {"meta.created": moment("created_at"), "meta.lastModified": moment("updated_at")}
+_SIMPLE: Final = (
+    "nickName", "profileUrl", "title", "userType", "preferredLanguage", "locale", "timezone",
+)  # fmt: skip
+# Kept as JSON; emails are in a table of their own below, since a local person has one without JSON.
+_MULTI_VALUED: Final = ("phoneNumbers", "ims", "photos", "addresses", "entitlements", "x509Certificates")
 
 
 def _member_of(live: QuerySet[TeamMembership], column: str) -> Attribute:
@@ -22,48 +47,128 @@ def _member_of(live: QuerySet[TeamMembership], column: str) -> Attribute:
     return Attribute(AttributeType.IDENTIFIER, build)
 
 
-_MEMBER: Final = _member_of(TeamMembership.objects.filter(team=OuterRef("pk"), left_at=None), "user_id")
-_GROUP: Final = _member_of(
-    TeamMembership.objects.filter(user=OuterRef("pk"), left_at=None, team__disbanded_at=None), "team_id"
-)
+def _element(name: str, part: str) -> Attribute:
+    """`phoneNumbers.value`: any element of a multi-valued attribute kept as JSON."""
 
-USER_ATTRIBUTES: dict[str, Attribute] = {
+    def build(operator: str, operand: Literal) -> Q:
+        path = AttributePath(part)
+        node = Present(path) if operator == "pr" else Comparison(path, operator, operand)
+        return _elements(name)(node)
+
+    return Attribute(AttributeType.TEXT, build)
+
+
+def _elements(name: str) -> ValuePathBuilder:
+    """`phoneNumbers[…]`"""
+    return lambda node: Q(AnyElement(name, _parts(name), node))
+
+
+def _emails(node: Node) -> Q:
+    """`emails[…]`: the addresses as sent; for a local person the one they are known by."""
+    lone = {"value": text("email"), "type": fixed("work"), "primary": fixed(value=True), "display": fixed("")}
+    local = Q(to_q(node, lone), ~Q(email=""), attributes__emails__isnull=True)
+    return Q(AnyElement("emails", _parts("emails"), node)) | local
+
+
+def _email(operator: str, operand: Any) -> Q:
+    path = AttributePath("value")
+    return _emails(Present(path) if operator == "pr" else Comparison(path, operator, operand))
+
+
+def _parts(name: str) -> list[str]:
+    """The sub-attributes of a multi-valued attribute of a person."""
+    found = next(item for item in definitions.USER["attributes"] if item["name"] == name)
+    return [part["name"] for part in found["subAttributes"]]
+
+
+def _kept(*path: str) -> Combinable:
+    return KT("__".join(("attributes", *path)))
+
+
+_FORMATTED: Final = Coalesce(
+    _kept("name", "formatted"),
+    Trim(Concat("given_name", Value(" "), "family_name")),
+    output_field=TextField(),
+)
+_ENTERPRISE: Final = ("employeeNumber", "costCenter", "organization", "division", "department")
+
+USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
     "id": identifier("id"),
     "externalId": exact("external_id"),
     "userName": text("user_name"),
     "displayName": text("display_name"),
+    "name.formatted": text(_FORMATTED),
     "name.givenName": text("given_name"),
     "name.familyName": text("family_name"),
-    "emails.value": text("email"),
+    **{f"name.{part}": text(_kept("name", part)) for part in ("middleName", "honorificPrefix", "honorificSuffix")},
     "active": boolean("is_active"),
-    "groups.value": _GROUP,
-    "meta.created": moment("created_at"),
-    "meta.lastModified": moment("updated_at"),
+    "emails.value": Attribute(AttributeType.TEXT, _email),
+    "emails.type": _element("emails", "type"),
+    "roles.value": text("role"),
+    "groups.value": _member_of(
+        TeamMembership.objects.filter(user=OuterRef("pk"), left_at=None, team__disbanded_at=None), "team_id"
+    ),
+    **{name: text(_kept(name)) for name in _SIMPLE},
+    **{f"{name}.{part}": _element(name, part) for name in _MULTI_VALUED for part in _parts(name)},
+    **{f"{ENTERPRISE_URN}:{name}": text(_kept(ENTERPRISE_URN, name)) for name in _ENTERPRISE},
+    f"{ENTERPRISE_URN}:manager.value": exact(_kept(ENTERPRISE_URN, "manager", "value")),
+    f"{ENTERPRISE_URN}:manager.displayName": text(_kept(ENTERPRISE_URN, "manager", "displayName")),
+    **_TIMES,
 }
-# Inside the brackets of emails[…]: the address a person is known by, which is the primary one.
-EMAIL_ELEMENT: dict[str, Attribute] = {"value": text("email"), "type": fixed("work"), "primary": fixed(value=True)}
-GROUP_ATTRIBUTES: dict[str, Attribute] = {
+USER_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {
+    "emails": _emails,
+    "roles": lambda node: to_q(node, {"value": text("role")}),
+    "groups": lambda node: to_q(node, {"value": USER_ATTRIBUTES["groups.value"]}),
+    **{name: _elements(name) for name in _MULTI_VALUED},
+}
+_MEMBER: Final = _member_of(TeamMembership.objects.filter(team=OuterRef("pk"), left_at=None), "user_id")
+GROUP_ATTRIBUTES: Final[dict[str, Attribute]] = {
     "id": identifier("id"),
     "externalId": exact("external_id"),
     "displayName": text("display_name"),
     "members.value": _MEMBER,
-    "meta.created": moment("created_at"),
-    "meta.lastModified": moment("updated_at"),
+    **_TIMES,
 }
+GROUP_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {"members": lambda node: to_q(node, {"value": _MEMBER})}
+
+
+def _letters(source: str | Combinable) -> Combinable:
+    """Sorts without regard to letter case; an empty text counts as no value."""
+    return NullIf(Lower(source), Value(""))
+
+
+_SORTED_BOTH: Final[dict[str, Combinable]] = {
+    "id": F("id"),
+    "externalid": F("external_id"),
+    "displayname": _letters("display_name"),
+    "meta.created": F("created_at"),
+    "meta.lastmodified": F("updated_at"),
+}
+USER_SORTS: Final[Mapping[str, Combinable]] = {
+    **_SORTED_BOTH,
+    "username": _letters("user_name"),
+    "name.formatted": _letters(_FORMATTED),
+    "name.givenname": _letters("given_name"),
+    "name.familyname": _letters("family_name"),
+    "emails": _letters("email"),
+    "emails.value": _letters("email"),
+    "active": F("is_active"),
+    **{name.lower(): _letters(_kept(name)) for name in _SIMPLE},
+    **{f"{ENTERPRISE_URN}:{name}".lower(): _letters(_kept(ENTERPRISE_URN, name)) for name in _ENTERPRISE},
+}
+GROUP_SORTS: Final[Mapping[str, Combinable]] = _SORTED_BOTH
 
 
 def users(workspace: Workspace, query: str | None) -> QuerySet[User]:
     """The people a provider sees, all or those a filter selects. Raises InvalidFilter."""
     rows = User.objects.filter(workspace=workspace).listed()
-    elements = {"emails": lambda node: to_q(node, EMAIL_ELEMENT)}
-    return rows.filter(to_q(parse_filter(query), USER_ATTRIBUTES, elements)) if query else rows
+    return rows.filter(to_q(parse_filter(query), USER_ATTRIBUTES, USER_ELEMENTS)) if query else rows
 
 
 def groups(workspace: Workspace, query: str | None) -> QuerySet[Team]:
     """The teams a provider sees, all or those a filter selects. Raises InvalidFilter."""
     rows = Team.objects.for_workspace(workspace).filter(disbanded_at=None)
-    elements = {"members": lambda node: to_q(node, {"value": _MEMBER})}
-    return rows.filter(to_q(parse_filter(query), GROUP_ATTRIBUTES, elements)) if query else rows
+    return rows.filter(to_q(parse_filter(query), GROUP_ATTRIBUTES, GROUP_ELEMENTS)) if query else rows
 
 
 class UserFilter:

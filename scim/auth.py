@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django_scim.middleware import SCIMAuthCheckMiddleware
 from django_scim.settings import scim_settings
 
-from scim import tokens
+from scim import events, tokens
 from scim.errors import ScimError
 from scim.http import answer_error, client_address
 from workspace.audit import Actor
@@ -27,6 +27,7 @@ class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-
             return response
         request.workspace = token.workspace  # type: ignore[attr-defined]  # read by the views
         request.actor = Actor("token", token.id, token.label)  # type: ignore[attr-defined]
+        events.begin(request, token)
         return None
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:

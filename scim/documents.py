@@ -9,29 +9,38 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from scim import etags
+from scim.definitions import GROUP_URN, SCHEMAS, USER_URN, Definition
 from scim.errors import InvalidValue
 from scim.filters import get
 from scim.members import member_ids
 from scim.paging import resource_location
-from scim.schemas import GROUP, GROUP_URN, USER, USER_URN
-from workspace.models import Team, User
+from workspace.models import Role, Team, User
 from workspace.people import Profile
 
 _SERVER_OWNED: Final = {"id", "schemas", "meta"}
 _USER_COLUMNS: Final = _SERVER_OWNED | {
-    "username", "displayname", "externalid", "name", "emails", "active", "password", "groups",
+    "username", "displayname", "externalid", "name", "emails", "active", "password", "groups", "roles",
 }  # fmt: skip
 _GROUP_COLUMNS: Final = _SERVER_OWNED | {"displayname", "externalid", "members"}
 _NAME_COLUMNS: Final = {"givenname", "familyname"}
-_SPELLINGS: Final = {name.lower(): name for name in USER.attributes | GROUP.attributes}
+
+
+def _spelled(attributes: Iterable[Definition]) -> dict[str, Any]:
+    """Lower-case name → (our spelling, the same for its sub-attributes)."""
+    return {item["name"].lower(): (item["name"], _spelled(item.get("subAttributes", ()))) for item in attributes}
+
+
+_SPELLINGS: Final = _spelled(item for schema in SCHEMAS for item in schema["attributes"])
 
 
 @dataclass(frozen=True)
 class UserWishes:
-    """What a document wants of a person; `active` None leaves that as it is."""
+    """What a document wants of a person; `active` and `role` None leave that as it is."""
 
     profile: Profile
     active: bool | None
+    role: Role | None
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,19 @@ class GroupWishes:
     members: list[UUID] | None
 
 
-def user_wishes(document: Mapping[str, Any]) -> UserWishes:
-    """Read a User document (RFC 7643 section 4.1). Raises InvalidValue naming the attribute that is wrong."""
+def user_wishes(document: Mapping[str, Any], *, derived_name: str = "") -> UserWishes:
+    """Read a User document (RFC 7643 section 4.1). Raises InvalidValue naming the attribute that is wrong.
+
+    `derived_name` is the name.formatted that we made up for the person as they are: Okta sends it back with a new
+    givenName beside it, and then it is not what anybody wants.
+    """
     name = _object(document, "name")
     user_name = _text(document, "userName")
     emails = _emails(document)
     attributes = _kept(document, _USER_COLUMNS)
     other_names = _kept(name, _NAME_COLUMNS)
+    if other_names.get("formatted") == derived_name:
+        other_names.pop("formatted", None)
     if other_names:
         attributes["name"] = other_names
     if emails:
@@ -66,6 +81,7 @@ def user_wishes(document: Mapping[str, Any]) -> UserWishes:
             attributes=attributes,
         ),
         _active(get(document, "active")),
+        _role(document),
     )
 
 
@@ -96,7 +112,7 @@ def user_document(user: User, teams: Iterable[tuple[UUID, str]]) -> dict[str, An
     kept: dict[str, Any] = dict(user.attributes)
     name = {**kept.pop("name", {}), "givenName": user.given_name, "familyName": user.family_name}
     emails = kept.pop("emails", None) or ([_email(user.email)] if user.email else [])
-    name.setdefault("formatted", f"{user.given_name} {user.family_name}".strip())
+    name.setdefault("formatted", derived_name(user))
     document: dict[str, Any] = {
         "schemas": [USER_URN, *sorted(key for key in kept if key.startswith("urn:"))],
         "id": str(user.id),
@@ -107,10 +123,16 @@ def user_document(user: User, teams: Iterable[tuple[UUID, str]]) -> dict[str, An
         "emails": emails,
         "active": user.is_active,
         **kept,
+        "roles": [{"value": user.role, "display": user.get_role_display(), "primary": True}],
         "groups": [_group_reference(*team) for team in teams],
         "meta": _meta("User", "Users", user),
     }
     return _without_empty(document)
+
+
+def derived_name(user: User) -> str:
+    """The name.formatted of a person whose provider sent none."""
+    return f"{user.given_name} {user.family_name}".strip()
 
 
 def group_document(team: Team, members: Iterable[tuple[UUID, str]] | None) -> dict[str, Any]:
@@ -140,11 +162,13 @@ def _group_reference(team_id: UUID, display: str) -> dict[str, str]:
 
 
 def _meta(kind: str, endpoint: str, row: User | Team) -> dict[str, str]:
+    """RFC 7643 section 3.1; times as xsd:dateTime in UTC."""
     return {
         "resourceType": kind,
-        "created": row.created_at.isoformat(),
-        "lastModified": row.updated_at.isoformat(),
+        "created": row.created_at.isoformat().replace("+00:00", "Z"),
+        "lastModified": row.updated_at.isoformat().replace("+00:00", "Z"),
         "location": resource_location(endpoint, row.id),
+        "version": etags.of(row.updated_at),
     }
 
 
@@ -158,11 +182,26 @@ def _email(address: str) -> dict[str, Any]:
 
 
 def _kept(document: Mapping[str, Any], columns: set[str]) -> dict[str, Any]:
-    return {
-        _SPELLINGS.get(key.lower(), key): value
-        for key, value in document.items()
-        if key.lower() not in columns and value is not None
-    }
+    """What has no column, in our spelling; null is "unassigned" (RFC 7643 section 2.5)."""
+    kept = {key: value for key, value in document.items() if key.lower() not in columns and value is not None}
+    respelled: dict[str, Any] = _respelled(kept, _SPELLINGS)
+    return respelled
+
+
+def _respelled(value: Any, spellings: Mapping[str, Any]) -> Any:
+    """Known attributes and sub-attributes in the schema's spelling, so that filters find them; the rest as sent."""
+    if isinstance(value, list):
+        return [_respelled(item, spellings) for item in value]
+    if not isinstance(value, dict):
+        return value
+    respelled = {}
+    for key, part in value.items():
+        if key.lower().startswith("urn:"):
+            name, inner = key, _SPELLINGS
+        else:
+            name, inner = spellings.get(key.lower(), (key, {}))
+        respelled[name] = _respelled(part, inner)
+    return respelled
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:
@@ -191,7 +230,7 @@ def _emails(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     for item in emails:
         if not isinstance(item, dict) or not isinstance(get(item, "value") or "", str):
             raise InvalidValue('emails must be a list of objects such as {"value": "a@example.com"}.')
-    return [item for item in emails if get(item, "value")]
+    return [_respelled(item, _SPELLINGS["emails"][1]) for item in emails if get(item, "value")]
 
 
 def _primary(emails: list[dict[str, Any]]) -> str:
@@ -200,6 +239,19 @@ def _primary(emails: list[dict[str, Any]]) -> str:
         emails, key=lambda item: (get(item, "primary") not in (True, "true", "True"), get(item, "type") != "work")
     )
     return str(get(ranked[0], "value")) if ranked else ""
+
+
+def _role(document: Mapping[str, Any]) -> Role | None:
+    """The strongest of the roles named; none named is a Member, no `roles` at all changes nothing."""
+    given = get(document, "roles")
+    if given is None:
+        return None
+    roles = given if isinstance(given, list) else [given]
+    values = [get(item, "value") for item in roles]
+    unknown = [value for value in values if value not in Role.values]
+    if unknown:
+        raise InvalidValue(f"roles: known are {', '.join(Role.values)}. See /Roles.")
+    return next((role for role in Role if role in values), Role.MEMBER)
 
 
 def _active(value: Any) -> bool | None:

@@ -12,6 +12,9 @@ from scim.operations import check_storable
 from workspace.errors import CerbyError, Conflict, Invalid, NotFound
 
 CONTENT_TYPE: Final = "application/scim+json"
+_NOT_JSON: Final = {
+    "application/xml", "text/xml", "text/html", "multipart/form-data", "application/x-www-form-urlencoded",
+}  # fmt: skip
 
 
 def read_object(request: HttpRequest) -> dict[str, Any]:
@@ -29,6 +32,13 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
         raise InvalidSyntax("The body must be a JSON object.")
     check_storable(document, "The body")
     return document
+
+
+def check_content_type(request: HttpRequest) -> None:
+    """Any kind of JSON is read, and what does not say what it is; raises 415 for what says it is something else."""
+    kind = (request.content_type or "").lower()
+    if request.method in {"POST", "PUT", "PATCH"} and kind in _NOT_JSON:
+        raise ScimError(f"Send {CONTENT_TYPE}, not {kind}.", status=415)
 
 
 def answer(document: dict[str, Any], *, status: int = 200) -> HttpResponse:

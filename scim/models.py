@@ -28,3 +28,42 @@ class ScimToken(TenantModel):
     @property
     def is_valid(self) -> bool:
         return self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class Operation(models.TextChoices):
+    """What the provider asked for."""
+
+    CREATE = "create", "Create"
+    REPLACE = "replace", "Replace (PUT)"
+    MODIFY = "modify", "Modify (PATCH)"
+    DELETE = "delete", "Delete"
+    READ = "read", "Read"
+
+
+class ProvisioningEvent(TenantModel):
+    """A write by the identity provider, or a request of its that was refused. No bodies, no values, no secrets.
+
+    `attributes` are the names of what changed; `resource_id` the person or team, empty where there was none yet.
+    """
+
+    at = models.DateTimeField(default=timezone.now)
+    token = models.ForeignKey(ScimToken, on_delete=models.PROTECT, related_name="+")
+    operation = models.CharField(max_length=7, choices=Operation.choices)
+    resource_type = models.CharField(max_length=10, blank=True)
+    resource_id = models.UUIDField(null=True)
+    status = models.PositiveSmallIntegerField()
+    scim_type = models.CharField(max_length=20, blank=True)
+    detail = models.CharField(max_length=500, blank=True)
+    attributes = models.JSONField(default=list)
+    duration_ms = models.PositiveIntegerField()
+    request_id = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = "provisioning event"
+        indexes = [
+            models.Index(fields=["workspace", "-at"], name="provisioning_recent"),
+            models.Index(fields=["resource_id"], name="provisioning_resource"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_operation_display()} {self.resource_type} → {self.status}"

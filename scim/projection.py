@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from scim.errors import InvalidValue
 from scim.grammar import parse_path
 
 _ALWAYS: Final = {"id", "schemas"}
@@ -17,9 +18,9 @@ class Projection:
     without: frozenset[str] = frozenset()
 
     @classmethod
-    def asked(cls, query: Mapping[str, str]) -> "Projection":
-        """From the two query parameters. Raises InvalidPath for what is no attribute name."""
-        return cls(_keys(query.get("attributes", "")), _keys(query.get("excludedAttributes", "")))
+    def asked(cls, given: Mapping[str, Any]) -> "Projection":
+        """From the two query parameters, or the two lists of a SearchRequest. Raises InvalidPath."""
+        return cls(_keys(given.get("attributes")), _keys(given.get("excludedAttributes")))
 
     def __bool__(self) -> bool:
         return bool(self.only or self.without)
@@ -53,8 +54,11 @@ class Projection:
         return {sub: part for sub, part in value.items() if f"{key}{separator}{sub.lower()}" not in self.without}
 
 
-def _keys(text: str) -> frozenset[str]:
-    return frozenset(_key(part.strip()) for part in text.split(",") if part.strip())
+def _keys(names: Any) -> frozenset[str]:
+    parts = names.split(",") if isinstance(names, str) else names or []
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise InvalidValue("attributes and excludedAttributes take a list of attribute names.")
+    return frozenset(_key(part.strip()) for part in parts if part.strip())
 
 
 def _key(name: str) -> str:

@@ -2,48 +2,110 @@
 
 from typing import Any, Final
 
+from django.conf import settings
 from django_scim.models import SCIMServiceProviderConfig
-from django_scim.schemas import default_schemas_getter
 from django_scim.settings import scim_settings
 
-from scim.paging import DEFAULT_COUNT, LARGEST_COUNT
+from scim import definitions
+from scim.definitions import ENTERPRISE_URN, GROUP_URN, ROLE_URN, SCHEMAS, USER_URN, Definition
+from scim.paging import CURSOR_SECONDS, DEFAULT_COUNT, LARGEST_COUNT
 from scim.patch import Schema
+from workspace.models import Role, Workspace
 
-USER_URN: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
-GROUP_URN: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
-ENTERPRISE_URN: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-LIST_URN: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-PATCH_URN: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-SERVED: Final = (USER_URN, GROUP_URN, ENTERPRISE_URN)
+API: Final = "urn:ietf:params:scim:api:messages:2.0"
+LIST_URN: Final = f"{API}:ListResponse"
+SEARCH_URN: Final = f"{API}:SearchRequest"
+BULK_REQUEST_URN: Final = f"{API}:BulkRequest"
+BULK_RESPONSE_URN: Final = f"{API}:BulkResponse"
+_CORE: Final = "urn:ietf:params:scim:schemas:core:2.0"
 
-_MULTI_VALUED: Final = (
-    "emails", "phoneNumbers", "ims", "photos", "addresses", "groups", "entitlements", "roles", "x509Certificates",
-)  # fmt: skip
 
-USER: Final = Schema(
-    urn=USER_URN,
-    attributes=frozenset(
-        {
-            "userName", "name", "displayName", "nickName", "profileUrl", "title", "userType", "preferredLanguage",
-            "locale", "timezone", "active", "password", *_MULTI_VALUED,
-        }
-    ),
-    multi_valued=frozenset(_MULTI_VALUED),
-    complex=frozenset({"name", f"{ENTERPRISE_URN}:manager"}),
-    booleans=frozenset({"active", *(f"{name}.primary" for name in _MULTI_VALUED)}),
-    read_only=frozenset({"groups"}),
-    extensions=frozenset({ENTERPRISE_URN}),
-)  # fmt: skip
-GROUP: Final = Schema(
-    urn=GROUP_URN,
-    attributes=frozenset({"displayName", "members"}),
-    multi_valued=frozenset({"members"}),
-)
+def patch_schema(definition: Definition, *extensions: Definition) -> Schema:
+    """What PATCH must know, read off a definition, so that it cannot say otherwise than /Schemas."""
+    attributes = definition["attributes"]
+    inner = [(extension["id"], item) for extension in extensions for item in extension["attributes"]]
+    return Schema(
+        urn=definition["id"],
+        attributes=frozenset(item["name"] for item in attributes),
+        multi_valued=frozenset(item["name"] for item in attributes if item["multiValued"])
+        | {f"{urn}:{item['name']}" for urn, item in inner if item["multiValued"]},
+        complex=frozenset(item["name"] for item in attributes if _is_single_complex(item))
+        | {f"{urn}:{item['name']}" for urn, item in inner if _is_single_complex(item)},
+        booleans=frozenset(_booleans(attributes)),
+        read_only=frozenset(item["name"] for item in attributes if item["mutability"] == "readOnly"),
+        extensions=frozenset(extension["id"] for extension in extensions),
+    )
+
+
+def _is_single_complex(item: Definition) -> bool:
+    return item["type"] == "complex" and not item["multiValued"]
+
+
+def _booleans(attributes: list[Definition]) -> list[str]:
+    found = [item["name"] for item in attributes if item["type"] == "boolean"]
+    for item in attributes:
+        parts = [part["name"] for part in item.get("subAttributes", ()) if part["type"] == "boolean"]
+        found += [f"{item['name']}.{part}" for part in parts]
+    return found
+
+
+USER: Final = patch_schema(definitions.USER, definitions.ENTERPRISE)
+GROUP: Final = patch_schema(definitions.GROUP)
 
 
 def all_schemas() -> list[dict[str, Any]]:
     """Named by django-scim2's SCHEMAS_GETTER: the schemas of the resources served here."""
-    return [schema for schema in default_schemas_getter() if schema["id"] in SERVED]
+    return [
+        {
+            "schemas": [f"{_CORE}:Schema"],
+            **schema,
+            "meta": {"resourceType": "Schema", "location": f"{settings.BASE_URL}/scim/v2/Schemas/{schema['id']}"},
+        }
+        for schema in SCHEMAS
+    ]
+
+
+def resource_types() -> list[dict[str, Any]]:
+    """RFC 7643 section 6."""
+    enterprise = [{"schema": ENTERPRISE_URN, "required": False}]
+    return [
+        _resource_type("User", "Users", USER_URN, "A person of the workspace.", enterprise),
+        _resource_type("Group", "Groups", GROUP_URN, "A team of the workspace."),
+        _resource_type("Role", "Roles", ROLE_URN, "A role in the workspace."),
+    ]
+
+
+def _resource_type(
+    name: str, endpoint: str, schema: str, description: str, extensions: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    return {
+        "schemas": [f"{_CORE}:ResourceType"],
+        "id": name,
+        "name": name,
+        "description": description,
+        "endpoint": f"/{endpoint}",
+        "schema": schema,
+        "schemaExtensions": extensions or [],
+        "meta": {
+            "resourceType": "ResourceType",
+            "location": f"{settings.BASE_URL}/scim/v2/ResourceTypes/{name}",
+        },
+    }
+
+
+def roles(workspace: Workspace) -> list[dict[str, Any]]:
+    """The roles a person can have here, as resources of Okta Identity Governance."""
+    return [
+        {
+            "schemas": [ROLE_URN],
+            "id": role.value,
+            "displayName": role.label,
+            "type": "workspace",
+            "supported": role is not Role.OWNER or workspace.provider_assigns_owner,
+            "meta": {"resourceType": "Role", "location": f"{settings.BASE_URL}/scim/v2/Roles/{role.value}"},
+        }
+        for role in Role
+    ]
 
 
 class ServiceProviderConfig(SCIMServiceProviderConfig):  # type: ignore[misc]  # django-scim2 is untyped
@@ -51,17 +113,25 @@ class ServiceProviderConfig(SCIMServiceProviderConfig):  # type: ignore[misc]  #
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+            "schemas": [f"{_CORE}:ServiceProviderConfig"],
             "patch": {"supported": True},
-            "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+            "bulk": {
+                "supported": True,
+                "maxOperations": settings.SCIM_BULK_OPERATIONS,
+                "maxPayloadSize": settings.SCIM_PAYLOAD_BYTES,
+            },
             "filter": {"supported": True, "maxResults": LARGEST_COUNT},
             "changePassword": {"supported": False},
-            "sort": {"supported": False},
-            "etag": {"supported": False},
+            "sort": {"supported": True},
+            "etag": {"supported": True},
             "pagination": {
-                "cursor": False, "index": True, "defaultPaginationMethod": "index",
-                "defaultPageSize": DEFAULT_COUNT, "maxPageSize": LARGEST_COUNT,
+                "cursor": True,
+                "index": True,
+                "defaultPaginationMethod": "index",
+                "defaultPageSize": DEFAULT_COUNT,
+                "maxPageSize": LARGEST_COUNT,
+                "cursorTimeout": CURSOR_SECONDS,
             },
             "authenticationSchemes": scim_settings.AUTHENTICATION_SCHEMES,
             "meta": self.meta,
-        }  # fmt: skip
+        }

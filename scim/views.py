@@ -1,11 +1,10 @@
-"""django-scim2's views, with our scoping, paging, projection, bodies and errors in every method."""
+"""django-scim2's views, with our scoping, paging, projection, versions, bodies and errors in every method."""
 
 import logging
-from collections.abc import Callable
 from typing import Any, Final
-from uuid import UUID
 
-from django.db.models import QuerySet
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
@@ -14,139 +13,147 @@ from django_scim import views as stock
 from django_scim.exceptions import SCIMException
 from django_scim.settings import scim_settings
 
-from scim import attributes, schemas
-from scim.adapters import GroupAdapter, UserAdapter, operations_of
+from scim import bulk, etags, events, limits, schemas, search, writes
+from scim.adapters import GroupAdapter
 from scim.errors import ScimError
-from scim.http import answer, answer_error, read_object, translated
-from scim.paging import Page
+from scim.http import answer, answer_error, check_content_type, read_object, translated
+from scim.kinds import GROUPS, KINDS, USERS, Adapter, Kind
+from scim.paging import Query
 from scim.projection import Projection
-from workspace import people, teams
 from workspace.errors import CerbyError
 
 logger = logging.getLogger(__name__)
 
 # A PATCH of a larger team is answered with 204: nobody reads 100,000 members back for one change.
 MEMBERS_ANSWERED: Final = 1000
+FAILED: Final = "Cerby failed on this request; nothing was changed. Its log says why. Try again."
 
 
 @method_decorator(csrf_exempt, name="dispatch")  # tokens only, no cookie is looked at
 class Door(stock.SCIMView):  # type: ignore[misc]  # django-scim2 is untyped
-    """Every request: token, method, and an answer in SCIM whatever happens."""
+    """Every request: token, limit, method, and an answer in SCIM whatever happens."""
 
     @method_decorator(scim_settings.AUTH_CHECK_MIDDLEWARE)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
+            limits.count(request.scim_token.pk)  # type: ignore[attr-defined]  # set by scim.auth
+            check_content_type(request)
             return View.dispatch(self, request, *args, **kwargs)
         except (CerbyError, SCIMException) as error:
-            return answer_error(translated(error))
+            return self._refused(request, translated(error))
+        except RequestDataTooBig:
+            limit = f"The body is larger than the {settings.SCIM_PAYLOAD_BYTES} bytes that are read here."
+            return self._refused(request, ScimError(limit, status=413, scim_type="tooMany"))
         except Exception:
             logger.exception("A SCIM request failed")  # the traceback holds no body and no header
-            return answer_error(ScimError("Cerby failed on this request. Its log says why; try again.", status=500))
+            return answer_error(ScimError(FAILED, status=500))
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         allowed = ", ".join(self._allowed_methods())
-        response = answer_error(ScimError(f"{request.method} is not served here. Allowed: {allowed}.", status=405))
+        error = ScimError(f"{request.method} is not served here. Allowed: {allowed}.", status=405)
+        response = self._refused(request, error)
         response["Allow"] = allowed
+        return response
+
+    def _refused(self, request: HttpRequest, error: ScimError) -> HttpResponse:
+        events.record_refusal(request, error)
+        response = answer_error(error)
+        if isinstance(error, limits.TooManyRequests):
+            response["Retry-After"] = str(error.retry_after)
         return response
 
 
 class Unknown(Door):
-    """Everything under /scim/v2/ that is not served."""
+    """Everything under /scim/v2/ that is not served, and /Me, which a provider's token has no use for."""
 
     http_method_names = View.http_method_names
 
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        status = 501 if kwargs.get("known") else 404
-        raise ScimError(
-            "This SCIM endpoint is not served."
-            " Served: /Users, /Groups, /ServiceProviderConfig, /ResourceTypes, /Schemas.",
-            status=status,
-        )
+        served = "Served: /Users, /Groups, /Roles, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes, /Schemas."
+        if kwargs.get("me"):
+            raise ScimError(f"/Me is not served: a token stands for a provider, not for a person. {served}", status=501)
+        raise ScimError(f"There is no such SCIM endpoint. {served}", status=404)
 
-    get = post = put = patch = delete = head = _answer
+    get = post = put = patch = delete = head = options = trace = _answer
 
 
 class Resources(Door):
-    """What Users and Groups have in common; the two below say which adapter and which rows."""
+    """What Users and Groups have in common; the two below say which."""
 
     http_method_names: Final = ["get", "post", "put", "patch", "delete"]
-    rows: Callable[..., QuerySet[Any]]
-    find: Callable[..., Any]
+    kind: Kind
 
     def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
         projection = Projection.asked(request.GET.dict())
-        if uuid is not None:
-            return answer(self._adapter(uuid).to_dict(projection))
-        page = Page.asked(request.GET.dict())
-        total, rows = page.of(type(self).rows(request.workspace, request.GET.get("filter")))  # type: ignore[attr-defined]
-        return answer(
-            {
-                "schemas": [schemas.LIST_URN],
-                "totalResults": total,
-                "startIndex": page.start,
-                "itemsPerPage": len(rows),
-                "Resources": self.scim_adapter.many(rows, projection),
-            }
-        )
+        if uuid is None:
+            return answer(search.listing(request, self.kind, Query.asked(request.GET.dict()), projection))
+        adapter = self.kind.existing(request, uuid)
+        unchanged = request.headers.get("If-None-Match", "")
+        if unchanged and etags.matches(adapter.version, unchanged):
+            return HttpResponse(status=304, headers={"ETag": adapter.version})
+        return _resource(adapter, projection)
 
     def post(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
         if uuid is not None:
             return self.http_method_not_allowed(request)
-        adapter = self.scim_adapter(self.model_cls(), request=request)
-        adapter.from_dict(read_object(request))
-        adapter.save()
-        return answer(adapter.to_dict(Projection.asked(request.GET.dict())), status=201)
+        projection = Projection.asked(request.GET.dict())
+        return _resource(writes.create(self.kind, request, read_object(request)), projection, status=201)
 
     def put(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        adapter = self._adapter(uuid)
-        adapter.from_dict(read_object(request))
-        adapter.save()
-        return self._changed(adapter)
+        projection, condition = Projection.asked(request.GET.dict()), request.headers.get("If-Match", "")
+        adapter = writes.replace(self.kind, request, _named(uuid), read_object(request), if_match=condition)
+        return self._changed(adapter, projection)
 
     def patch(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        adapter = self._adapter(uuid)
-        adapter.handle_operations(operations_of(read_object(request)))
-        return self._changed(adapter)
+        projection, condition = Projection.asked(request.GET.dict()), request.headers.get("If-Match", "")
+        adapter = writes.modify(self.kind, request, _named(uuid), read_object(request), if_match=condition)
+        return self._changed(adapter, projection)
 
     def delete(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        self._adapter(uuid).delete()
+        writes.remove(self.kind, request, _named(uuid), if_match=request.headers.get("If-Match", ""))
         return HttpResponse(status=204)
 
-    def _adapter(self, uuid: str | None) -> Any:
-        """The resource of that id in the token's workspace. Anything else is a 404, a malformed id too."""
-        if uuid is None:
-            raise ScimError(f"{self.request.method} needs the id of a resource in its address.", status=405)
-        try:
-            identifier = UUID(uuid)
-        except ValueError:
-            raise ScimError("No resource in this workspace has that id.", status=404) from None
-        found = type(self).find(self.request.workspace, identifier)
-        return self.scim_adapter(found, request=self.request)
-
-    def _changed(self, adapter: Any) -> HttpResponse:
-        return answer(adapter.to_dict(Projection.asked(self.request.GET.dict())))
+    def _changed(self, adapter: Adapter, projection: Projection) -> HttpResponse:
+        large = isinstance(adapter, GroupAdapter) and adapter.has_more_members_than(MEMBERS_ANSWERED)
+        if large and not projection:
+            return HttpResponse(status=204, headers={"ETag": adapter.version})
+        return _resource(adapter, projection)
 
 
 class UsersView(Resources, stock.UsersView):  # type: ignore[misc]  # django-scim2 is untyped
     """/Users"""
 
-    rows = staticmethod(attributes.users)
-    find = staticmethod(people.find_listed)
-    scim_adapter: type[UserAdapter]
+    kind = USERS
 
 
 class GroupsView(Resources, stock.GroupsView):  # type: ignore[misc]  # django-scim2 is untyped
     """/Groups"""
 
-    rows = staticmethod(attributes.groups)
-    find = staticmethod(teams.find)
-    scim_adapter: type[GroupAdapter]
+    kind = GROUPS
 
-    def _changed(self, adapter: GroupAdapter) -> HttpResponse:
-        projection = Projection.asked(self.request.GET.dict())
-        if not projection and adapter.member_count() > MEMBERS_ANSWERED:
-            return HttpResponse(status=204)
-        return answer(adapter.to_dict(projection))
+
+class SearchView(Door, stock.SearchView):  # type: ignore[misc]  # django-scim2 is untyped
+    """POST /.search, /Users/.search, /Groups/.search (RFC 7644 section 3.4.3)."""
+
+    http_method_names: Final = ["post"]
+
+    def post(self, request: HttpRequest, endpoint: str = "") -> HttpResponse:
+        asked = read_object(request)
+        if schemas.SEARCH_URN not in (asked.get("schemas") or []):
+            raise ScimError(f"A search needs the schema {schemas.SEARCH_URN}.", scim_type="invalidSyntax")
+        query, projection = Query.asked(asked), Projection.asked(asked)
+        if endpoint:
+            return answer(search.listing(request, KINDS[endpoint.lower()], query, projection))
+        return answer(search.everywhere(request, query, projection))
+
+
+class BulkView(Door):
+    """POST /Bulk (RFC 7644 section 3.7)."""
+
+    http_method_names: Final = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return answer(bulk.run(request, read_object(request)))
 
 
 class ServiceProviderConfigView(Door, stock.ServiceProviderConfigView):  # type: ignore[misc]
@@ -154,11 +161,13 @@ class ServiceProviderConfigView(Door, stock.ServiceProviderConfigView):  # type:
 
 
 class DiscoveryView(Door):
-    """Lists that are the same for everybody, with the counters the RFC asks for."""
+    """Lists that are not paged, with the counters the RFC asks for. A filter on them is refused (section 4)."""
 
     http_method_names: Final = ["get"]
 
     def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+        if "filter" in request.GET:
+            raise ScimError("This list cannot be filtered.", status=403)
         resources = {item["id"]: item for item in self.resources(request)}
         if uuid is None:
             items = list(resources.values())
@@ -176,7 +185,7 @@ class ResourceTypesView(DiscoveryView, stock.ResourceTypesView):  # type: ignore
     """/ResourceTypes"""
 
     def resources(self, request: HttpRequest) -> list[dict[str, Any]]:
-        return list(self.type_dict_by_type_id(request).values())
+        return schemas.resource_types()
 
 
 class SchemasView(DiscoveryView, stock.SchemasView):  # type: ignore[misc]
@@ -184,3 +193,22 @@ class SchemasView(DiscoveryView, stock.SchemasView):  # type: ignore[misc]
 
     def resources(self, request: HttpRequest) -> list[dict[str, Any]]:
         return schemas.all_schemas()
+
+
+class RolesView(DiscoveryView):
+    """/Roles, for Okta Identity Governance."""
+
+    def resources(self, request: HttpRequest) -> list[dict[str, Any]]:
+        return schemas.roles(request.workspace)  # type: ignore[attr-defined]  # set by scim.auth
+
+
+def _resource(adapter: Adapter, projection: Projection, *, status: int = 200) -> HttpResponse:
+    response = answer(adapter.to_dict(projection), status=status)
+    response["ETag"], response["Location"] = adapter.version, adapter.location
+    return response
+
+
+def _named(uuid: str | None) -> str:
+    if uuid is None:
+        raise ScimError("This method needs the id of a resource in its address.", status=405)
+    return uuid

@@ -68,6 +68,11 @@ def lock(user: User) -> User:
     return User.objects.select_for_update().get(pk=user.pk)
 
 
+def names_in(profile: Profile) -> list[str]:
+    """The names of what a profile has a value for, as SCIM spells them."""
+    return [*(_scim_name(name) for name in COLUMNS if getattr(profile, name)), *sorted(profile.attributes)]
+
+
 @transaction.atomic
 def provision(
     workspace: Workspace, profile: Profile, *, actor: Actor, managed: bool = True, role: str = Role.MEMBER
@@ -88,7 +93,7 @@ def provision(
 def update_profile(user: User, profile: Profile, *, actor: Actor, managed: bool | None = None) -> User:
     """Replace what is known of a person; unchanged is no event. Raises Conflict or Invalid."""
     user = lock(user)
-    names = _changed(user, profile)
+    names = changes(user, profile)
     adopt = bool(managed) and user.provisioned_at is None
     if not names and not adopt:
         return user
@@ -108,7 +113,8 @@ def set_role(user: User, role: Role, *, actor: Actor) -> User:
         raise Refused(f"{user.user_name} is disabled. Reactivate the person first.")
     if user.role != role:
         former, user.role = user.role, role
-        user.save(update_fields=["role"])
+        user.updated_at = timezone.now()
+        user.save(update_fields=["role", "updated_at"])
         audit.record(user.workspace, "person.role_changed", user, actor=actor, former=former, role=role)
     return user
 
@@ -198,8 +204,9 @@ def _end_access(user: User, now: datetime, reason: str) -> dict[str, int]:
     }
 
 
-def _changed(user: User, profile: Profile) -> list[str]:
-    names = [name for name in COLUMNS if getattr(user, name) != getattr(profile, name)]
+def changes(user: User, profile: Profile) -> list[str]:
+    """The names of what differs, as SCIM spells them."""
+    names = [_scim_name(name) for name in COLUMNS if getattr(user, name) != getattr(profile, name)]
     former, wanted = user.attributes, profile.attributes
     return names + sorted(key for key in former.keys() | wanted.keys() if former.get(key) != wanted.get(key))
 

@@ -59,8 +59,7 @@ def update(
 ) -> Team:  # fmt: skip
     """Rename, and keep what else the provider sent; unchanged is no event. Raises Conflict or Invalid."""
     team = lock(team)
-    wanted = {"display_name": display_name, "external_id": external_id, "attributes": attributes}
-    names = [name for name, value in wanted.items() if getattr(team, name) != value]
+    names = changes(team, display_name, external_id, attributes)
     adopt = bool(managed) and team.provisioned_at is None
     if names or adopt:
         if adopt:
@@ -68,6 +67,14 @@ def update(
         _write(team, display_name, external_id, attributes)
         audit.record(team.workspace, "team.updated", team, actor=actor, attributes=names, adopted=adopt)
     return team
+
+
+def changes(team: Team, display_name: str, external_id: str, attributes: dict[str, Any]) -> list[str]:
+    """The names of what differs, as SCIM spells them."""
+    names = ["displayName"] if team.display_name != display_name else []
+    names += ["externalId"] if team.external_id != external_id else []
+    keys = team.attributes.keys() | attributes.keys()
+    return names + sorted(key for key in keys if team.attributes.get(key) != attributes.get(key))
 
 
 @transaction.atomic

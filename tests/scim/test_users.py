@@ -248,7 +248,8 @@ def test_entra_says_false_as_a_word_and_uses_paths(acme: Company) -> None:
         ("PATCH", "/Users/{member}", operation("replace", path="shoeSize", value=4), 400, "invalidPath"),
         ("PATCH", "/Users/{member}", operation("replace", path="id", value="x"), 400, "mutability"),
         ("PUT", "/Users", {}, 405, None),
-        ("POST", "/Bulk", {}, 501, None),
+        ("POST", "/Bulk", {}, 400, "invalidSyntax"),
+        ("GET", "/Me", None, 501, None),
         ("GET", "/Nothing", None, 404, None),
     ],
 )

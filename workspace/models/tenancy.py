@@ -30,6 +30,11 @@ class Workspace(models.Model):
     rotation_policy = models.CharField(
         max_length=12, choices=RotationPolicy.choices, default=RotationPolicy.PRIVILEGED
     )
+    provider_assigns_owner = models.BooleanField(
+        "the identity provider may make Owners",
+        default=False,
+        help_text="Let roles sent over SCIM make and unmake Owners. Off: that is done here.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

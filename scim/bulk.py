@@ -1,0 +1,185 @@
+"""Many writes in one request (RFC 7644 section 3.7): references by bulkId in any order, circular ones too.
+
+Each operation is a transaction of its own, as the RFC has it; what failed says so in its place. An operation waits
+until those it refers to are done. In a circle (two people, each the other's manager) one is made without what
+refers to the other, and completed once both exist.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest
+from django_scim.exceptions import SCIMException
+
+from scim import events, writes
+from scim.errors import InvalidSyntax, InvalidValue, ScimError
+from scim.filters import get
+from scim.http import translated
+from scim.kinds import KINDS, Kind
+from scim.paging import resource_location
+from scim.schemas import BULK_REQUEST_URN, BULK_RESPONSE_URN
+from workspace.errors import CerbyError
+
+_REFERENCE: Final = re.compile(r"bulkId:([^\"/\]\s]+)")
+_PATH: Final = re.compile(r"/?(Users|Groups)(?:/([^/?]+))?", re.IGNORECASE)
+_STATUS: Final = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
+
+
+@dataclass
+class Operation:
+    """One element of Operations, with its answer once there is one. `target` is the id in its path."""
+
+    method: str
+    kind: Kind
+    target: str
+    bulk_id: str
+    data: Any
+    version: str
+    status: int = 0
+    error: ScimError | None = None
+
+    def references(self) -> set[str]:
+        """The bulkIds it refers to."""
+        return set(_REFERENCE.findall(self.target)).union(*(_REFERENCE.findall(text) for text in _texts(self.data)))
+
+    def answer(self) -> dict[str, Any]:
+        """Its element of the BulkResponse."""
+        body: dict[str, Any] = {"method": self.method, "status": str(self.status)}
+        if self.bulk_id:
+            body["bulkId"] = self.bulk_id
+        if self.target and not _REFERENCE.search(self.target):
+            body["location"] = resource_location(self.kind.endpoint, self.target)
+        if self.error is not None:
+            body["response"] = self.error.to_dict()
+        return body
+
+
+def run(request: HttpRequest, message: dict[str, Any]) -> dict[str, Any]:
+    """Do a BulkRequest; the BulkResponse. Raises InvalidSyntax, or 413 for more operations than advertised."""
+    if BULK_REQUEST_URN not in (get(message, "schemas") or []):
+        raise InvalidSyntax(f"A bulk request needs the schema {BULK_REQUEST_URN}.")
+    given = get(message, "Operations")
+    if not isinstance(given, list) or not given:
+        raise InvalidSyntax("A bulk request needs a list of Operations.")
+    if len(given) > settings.SCIM_BULK_OPERATIONS:
+        limit = f"At most {settings.SCIM_BULK_OPERATIONS} operations are done in one request."
+        raise ScimError(limit, status=413, scim_type="tooMany")
+    allowed = get(message, "failOnErrors") or 0
+    if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
+        raise InvalidValue("failOnErrors must be a whole number.")
+    batch = _Bulk(request, [_operation(raw, place) for place, raw in enumerate(given, 1)], allowed)
+    batch.run()
+    answered = [operation.answer() for operation in batch.operations if operation.status]
+    return {"schemas": [BULK_RESPONSE_URN], "Operations": answered}
+
+
+@dataclass
+class _Bulk:
+    """The operations of a request while they are done; `made` maps a bulkId to the id of what it made."""
+
+    request: HttpRequest
+    operations: list[Operation]
+    fail_on_errors: int
+    made: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> None:
+        waiting, circular = list(self.operations), []
+        while waiting and not self._stopped():
+            coming = {item.bulk_id for item in waiting if item.method == "POST"}
+            ready = next((item for item in waiting if not item.references() & coming - {item.bulk_id}), waiting[0])
+            waiting.remove(ready)
+            later = ready.references() & coming
+            self._perform(ready, _without(ready.data, later) if later else ready.data)
+            if later and ready.error is None:
+                circular.append(ready)
+        for operation in circular:
+            self._complete(operation)
+
+    def _stopped(self) -> bool:
+        return 0 < self.fail_on_errors <= sum(operation.error is not None for operation in self.operations)
+
+    def _perform(self, operation: Operation, data: Any) -> None:
+        try:
+            operation.target = self._resolved(operation.target)
+            operation.target = self._write(operation, self._resolved(data))
+            operation.status = _STATUS[operation.method]
+            if operation.method == "POST":
+                self.made[operation.bulk_id] = operation.target
+        except (CerbyError, SCIMException) as error:
+            self._fail(operation, translated(error))
+
+    def _complete(self, operation: Operation) -> None:
+        """Write what had to be left out while the other end of a circle did not exist."""
+        try:
+            writes.replace(operation.kind, self.request, operation.target, self._resolved(operation.data))
+        except (CerbyError, SCIMException) as error:
+            self._fail(operation, translated(error))
+
+    def _write(self, operation: Operation, data: Any) -> str:
+        kind, target = operation.kind, operation.target
+        if operation.method == "POST":
+            return str(writes.create(kind, self.request, data).obj.pk)
+        if operation.method == "PUT":
+            writes.replace(kind, self.request, target, data, if_match=operation.version)
+        elif operation.method == "PATCH":
+            writes.modify(kind, self.request, target, data, if_match=operation.version)
+        else:
+            writes.remove(kind, self.request, target, if_match=operation.version)
+        return target
+
+    def _fail(self, operation: Operation, error: ScimError) -> None:
+        events.record_refusal(self.request, error)
+        operation.status, operation.error = error.status, error
+
+    def _resolved(self, value: Any) -> Any:
+        """The value with bulkIds replaced by ids. Raises InvalidValue for one that nothing here made."""
+        if isinstance(value, list):
+            return [self._resolved(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self._resolved(item) for key, item in value.items()}
+        return _REFERENCE.sub(self._id_of, value) if isinstance(value, str) else value
+
+    def _id_of(self, found: re.Match[str]) -> str:
+        if found[1] not in self.made:
+            raise InvalidValue("A bulkId is referred to that no operation of this request made.")
+        return self.made[found[1]]
+
+
+def _operation(raw: Any, place: int) -> Operation:
+    """Read one element. Raises InvalidSyntax or InvalidValue naming its place; then nothing of the request is done."""
+    if not isinstance(raw, dict):
+        raise InvalidSyntax(f"Operation {place} must be an object.")
+    method, path = str(get(raw, "method") or "").upper(), get(raw, "path")
+    found = _PATH.fullmatch(path) if isinstance(path, str) else None
+    if method not in _STATUS or found is None:
+        raise InvalidValue(f"Operation {place} needs a method (POST, PUT, PATCH, DELETE) and a path such as /Users.")
+    bulk_id, data = get(raw, "bulkId") or "", get(raw, "data")
+    if not isinstance(bulk_id, str) or (method == "POST") is bool(found[2]) or (method == "POST" and not bulk_id):
+        raise InvalidValue(f"Operation {place}: POST takes a bulkId and no id in its path, the others take an id.")
+    if method != "DELETE" and not isinstance(data, dict):
+        raise InvalidSyntax(f"Operation {place} needs an object as its data.")
+    version = get(raw, "version")
+    if_match = version if method != "POST" and isinstance(version, str) else ""
+    return Operation(method, KINDS[found[1].lower()], found[2] or "", bulk_id, data, if_match)
+
+
+def _without(value: Any, bulk_ids: set[str]) -> Any:
+    """The value without the parts that refer to any of these: a reference takes its whole element with it."""
+    if isinstance(value, list):
+        return [kept for item in value if (kept := _without(item, bulk_ids)) is not None]
+    if isinstance(value, dict):
+        parts = {key: _without(item, bulk_ids) for key, item in value.items()}
+        refers = any(part is None and isinstance(value[key], str) for key, part in parts.items())
+        return None if refers else {key: part for key, part in parts.items() if part is not None}
+    if isinstance(value, str) and bulk_ids.intersection(_REFERENCE.findall(value)):
+        return None
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for part in parts for text in _texts(part)]

@@ -1,0 +1,102 @@
+"""Filters on the elements of multi-valued attributes kept as JSON: `phoneNumbers[type eq "work"]` as SQL.
+
+The same answers as `scim.filters.matches` gives over the document. Names and operands travel as parameters.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import BooleanField, F, Func
+
+from scim.errors import InvalidFilter, shown
+from scim.grammar import And, AttributePath, Comparison, Node, Not, Or, Present
+
+Sql = tuple[str, list[Any]]
+
+_PATTERNS: Final[dict[str, Callable[[str], str]]] = {
+    "co": lambda text: f"%{_escaped(text)}%",
+    "sw": lambda text: f"{_escaped(text)}%",
+    "ew": lambda text: f"%{_escaped(text)}",
+}
+_ORDER: Final = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+
+class AnyElement(Func):
+    """Whether any element of `attributes.<name>` meets a filter whose names are those of one element."""
+
+    output_field = BooleanField()
+
+    def __init__(self, name: str, parts: Iterable[str], node: Node) -> None:
+        super().__init__(F("attributes"))
+        self.name = name
+        self.condition = _Condition(name, {part.lower(): part for part in parts}).of(node)
+
+    def as_sql(self, compiler: Any, connection: Any) -> Sql:  # type: ignore[override]  # takes no template
+        column, params = compiler.compile(self.source_expressions[0])
+        condition, more = self.condition
+        elements = f"CASE jsonb_typeof({column}->%s) WHEN 'array' THEN {column}->%s ELSE '[]'::jsonb END"
+        sql = f"EXISTS (SELECT FROM jsonb_array_elements({elements}) AS element WHERE {condition})"
+        return sql, [*params, self.name, *params, self.name, *more]
+
+    @property
+    def identity(self) -> Any:
+        """What makes two of these equal for Django: the generic one knows nothing of the filter."""
+        return (*super().identity, self.name, self.condition[0], tuple(self.condition[1]))
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """From a filter to SQL over one `element`; `parts` maps lower-case names to the spelling they are kept in."""
+
+    name: str
+    parts: Mapping[str, str]
+
+    def of(self, node: Node) -> Sql:
+        match node:
+            case And(terms):
+                return _joined(" AND ", [self.of(term) for term in terms])
+            case Or(terms):
+                return _joined(" OR ", [self.of(term) for term in terms])
+            case Not(term):
+                return _negated(self.of(term))
+            case Present(path):
+                return "coalesce(element->>%s, '') <> ''", [self._part(path)]
+            case Comparison(path, "ne", value):
+                return _negated(self.of(Comparison(path, "eq", value)))
+            case Comparison():
+                return self._comparison(node)
+        raise InvalidFilter(f"A filter in brackets cannot stand in another one, on '{shown(self.name)}'.")
+
+    def _part(self, path: AttributePath) -> str:
+        if path.key not in self.parts:
+            known = ", ".join(sorted(self.parts.values()))
+            raise InvalidFilter(f"'{shown(self.name)}' has no '{shown(path)}'. Filterable: {known}.")
+        return self.parts[path.key]
+
+    def _comparison(self, node: Comparison) -> Sql:
+        part, operand = self._part(node.path), node.value
+        if operand is None:
+            return "coalesce(element->>%s, '') = ''", [part]
+        text = str(operand).lower() if isinstance(operand, bool) else str(operand)
+        if "\x00" in text:
+            return "false", []
+        if node.operator == "eq":
+            return "coalesce(lower(element->>%s) = lower(%s), false)", [part, text]
+        if node.operator in _PATTERNS:
+            return "coalesce(lower(element->>%s) LIKE lower(%s), false)", [part, _PATTERNS[node.operator](text)]
+        order = _ORDER[node.operator]
+        sql = f'coalesce(lower(element->>%s) COLLATE "C" {order} lower(%s) COLLATE "C", false)'
+        return sql, [part, text]
+
+
+def _negated(condition: Sql) -> Sql:
+    return f"NOT ({condition[0]})", condition[1]
+
+
+def _joined(word: str, parts: list[Sql]) -> Sql:
+    return word.join(f"({sql})" for sql, _ in parts), [param for _, params in parts for param in params]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

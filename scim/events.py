@@ -1,0 +1,69 @@
+"""The provisioning log: each write, in the write's own transaction, and each refusal."""
+
+import re
+import time
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.http import HttpRequest
+
+from scim.errors import ScimError
+from scim.models import Operation, ProvisioningEvent, ScimToken
+
+_OPERATIONS: Final = {
+    "POST": Operation.CREATE,
+    "PUT": Operation.REPLACE,
+    "PATCH": Operation.MODIFY,
+    "DELETE": Operation.DELETE,
+}
+_RESOURCE: Final = re.compile(r"/(Users|Groups)(?:/([0-9a-fA-F-]{36}))?/?$")
+_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+
+
+def begin(request: Any, token: ScimToken) -> None:
+    """Note when the request began, whose it is, and the id under which both sides find it in their logs."""
+    sent = request.headers.get("X-Request-Id", "")
+    request.scim_token = token
+    request.scim_started = time.monotonic()
+    request.request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
+
+
+def record_write(
+    request: Any, operation: str, resource: str, identifier: UUID, *, status: int, attributes: list[str]
+) -> None:
+    """Part of the caller's transaction: no commit of its own."""
+    _create(request, operation, resource, identifier, status=status, attributes=attributes)
+
+
+def record_refusal(request: HttpRequest, error: ScimError) -> None:
+    """A request that changed nothing; reads that were refused too. Its detail is the one that was answered."""
+    found = _RESOURCE.search(request.path)
+    _create(
+        request,
+        _OPERATIONS.get(request.method or "", Operation.READ),
+        {"Users": "User", "Groups": "Group"}[found[1]] if found else "",
+        _uuid(found[2]) if found else None,
+        status=error.status,
+        scim_type=error.scim_type or "",
+        detail=error.detail[:500],
+    )
+
+
+def _create(request: Any, operation: str, resource: str, identifier: UUID | None, **rest: Any) -> None:
+    ProvisioningEvent.objects.create(
+        workspace_id=request.scim_token.workspace_id,
+        token=request.scim_token,
+        operation=operation,
+        resource_type=resource,
+        resource_id=identifier,
+        duration_ms=int((time.monotonic() - request.scim_started) * 1000),
+        request_id=request.request_id,
+        **rest,
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,47 @@
+"""The two kinds of resources that a client may change, each with what the generic views must know of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.db.models.expressions import Combinable
+from django.http import HttpRequest
+
+from scim import attributes
+from scim.adapters import GroupAdapter, UserAdapter
+from scim.errors import ScimError
+from workspace import people, teams
+from workspace.models import Team, User, Workspace
+
+Adapter = UserAdapter | GroupAdapter
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`rows(workspace, filter)` and `find(workspace, id)` see the workspace's own resources only."""
+
+    name: str
+    endpoint: str
+    model: type[User] | type[Team]
+    adapter: type[Adapter]
+    rows: Callable[[Workspace, str | None], QuerySet[Any]]
+    find: Callable[[Workspace, UUID], Any]
+    sorts: Mapping[str, Combinable]
+
+    def new(self, request: HttpRequest) -> Adapter:
+        return self.adapter(self.model(), request=request)  # type: ignore[arg-type]  # each adapter has its model
+
+    def existing(self, request: HttpRequest, identifier: str) -> Adapter:
+        """The resource of that id in the token's workspace. Anything else is a 404, a malformed id too."""
+        try:
+            found = self.find(request.workspace, UUID(identifier))  # type: ignore[attr-defined]  # set by scim.auth
+        except ValueError:
+            raise ScimError(f"No {self.name.lower()} in this workspace has that id.", status=404) from None
+        return self.adapter(found, request=request)
+
+
+USERS: Final = Kind("User", "Users", User, UserAdapter, attributes.users, people.find_listed, attributes.USER_SORTS)
+GROUPS: Final = Kind("Group", "Groups", Team, GroupAdapter, attributes.groups, teams.find, attributes.GROUP_SORTS)
+KINDS: Final = {kind.endpoint.lower(): kind for kind in (USERS, GROUPS)}

@@ -1,0 +1,47 @@
+"""Lists of resources: one kind, or both (RFC 7644 sections 3.4.2 and 3.4.3)."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.http import HttpRequest
+
+from scim.errors import InvalidFilter
+from scim.kinds import GROUPS, USERS, Kind
+from scim.paging import Query, page
+from scim.projection import Projection
+from scim.schemas import LIST_URN
+
+
+def listing(request: HttpRequest, kind: Kind, query: Query, projection: Projection) -> dict[str, Any]:
+    """A ListResponse of one kind. Raises InvalidFilter, InvalidPath, or the errors of a cursor."""
+    rows = kind.rows(request.workspace, query.filter)  # type: ignore[attr-defined]  # set by scim.auth
+    found, counters = page(rows, query, kind.sorts)
+    return {"schemas": [LIST_URN], **counters, "Resources": _documents(kind, found, projection)}
+
+
+def everywhere(request: HttpRequest, query: Query, projection: Projection) -> dict[str, Any]:
+    """A ListResponse over people and then groups, by index. A kind that lacks the filter's attribute has no match."""
+    resources: list[dict[str, Any]] = []
+    total, understood, failure = 0, 0, None
+    for kind in (USERS, GROUPS):
+        skipped = max(query.start - 1 - total, 0)
+        part = replace(query, start=skipped + 1, count=query.count - len(resources), cursor=None)
+        try:
+            rows = kind.rows(request.workspace, query.filter)  # type: ignore[attr-defined]  # set by scim.auth
+            found, counters = page(rows, part, kind.sorts)
+        except InvalidFilter as error:
+            failure = error
+            continue
+        understood += 1
+        total += counters["totalResults"]
+        resources += _documents(kind, found, projection)
+    if not understood and failure is not None:
+        raise failure
+    counters = {"totalResults": total, "startIndex": query.start, "itemsPerPage": len(resources)}
+    return {"schemas": [LIST_URN], **counters, "Resources": resources}
+
+
+def _documents(kind: Kind, rows: list[Any], projection: Projection) -> list[dict[str, Any]]:
+    return kind.adapter.many(rows, projection)
+
+

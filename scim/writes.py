@@ -1,0 +1,68 @@
+"""The four writes a client can ask for, as the views and Bulk do them: one transaction each, logged within it.
+
+A departure is the exception on purpose: access ends and is committed first, and what else the request says of the
+leaver follows, so that a conflict in a profile never gives access back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from scim import etags, events
+from scim.errors import InvalidSyntax
+from scim.kinds import Adapter, Kind
+from scim.models import Operation
+
+Json = dict[str, Any]
+
+
+def create(kind: Kind, request: HttpRequest, document: Json) -> Adapter:
+    """POST (RFC 7644 section 3.3)."""
+    adapter = kind.new(request)
+    adapter.from_dict(document)
+    with transaction.atomic():
+        adapter.save()
+        _log(request, Operation.CREATE, kind, adapter, 201)
+    return adapter
+
+
+def replace(kind: Kind, request: HttpRequest, identifier: str, document: Json, *, if_match: str = "") -> Adapter:
+    """PUT (section 3.5.1). Raises 412 when the resource is not one of `if_match`."""
+    adapter = kind.existing(request, identifier)
+    _write(kind, request, adapter, Operation.REPLACE, if_match, lambda: adapter.replace(document))
+    return adapter
+
+
+def modify(kind: Kind, request: HttpRequest, identifier: str, document: Json, *, if_match: str = "") -> Adapter:
+    """PATCH (section 3.5.2), applied to the resource as it is once it is locked, so that two of them lose nothing."""
+    operations = next((value for key, value in document.items() if key.lower() == "operations"), None)
+    if operations is None:
+        raise InvalidSyntax("A PATCH needs a list of Operations.")
+    adapter = kind.existing(request, identifier)
+    _write(kind, request, adapter, Operation.MODIFY, if_match, lambda: adapter.handle_operations(operations))
+    return adapter
+
+
+def remove(kind: Kind, request: HttpRequest, identifier: str, *, if_match: str = "") -> None:
+    """DELETE (section 3.6)."""
+    adapter = kind.existing(request, identifier)
+    _write(kind, request, adapter, Operation.DELETE, if_match, adapter.delete)
+
+
+def _write(
+    kind: Kind, request: HttpRequest, adapter: Adapter, operation: Operation, if_match: str, act: Callable[[], None]
+) -> None:
+    with transaction.atomic():
+        adapter.lock()
+        etags.require(adapter.version, if_match)
+        act()
+        _log(request, operation, kind, adapter, 204 if operation is Operation.DELETE else 200)
+    adapter.finish()
+
+
+def _log(request: HttpRequest, operation: Operation, kind: Kind, adapter: Adapter, status: int) -> None:
+    events.record_write(
+        request, operation, kind.name, adapter.obj.pk, status=status, attributes=sorted(adapter.changed)
+    )
