@@ -175,8 +175,9 @@ def _root_certificates() -> str:
 
 
 def _poll(connection: pq.abc.PGconn, deadline: dial.Deadline) -> None:
-    _LIBPQ.PQsetErrorVerbosity(connection.pgconn_ptr, _VERBOSE)
-    waiting = pq.PollingStatus.WRITING
+    pointer = connection.pgconn_ptr  # type: ignore[attr-defined]  # documented, left out of psycopg's protocol class
+    _LIBPQ.PQsetErrorVerbosity(pointer, _VERBOSE)
+    waiting: int = pq.PollingStatus.WRITING
     while connection.status != pq.ConnStatus.BAD and waiting != pq.PollingStatus.OK:
         _await(connection, write=waiting == pq.PollingStatus.WRITING, deadline=deadline)
         waiting = connection.connect_poll()
@@ -203,11 +204,20 @@ def _login_failed(connection: pq.abc.PGconn, login: Login) -> TargetError:
     state, message = found[-1]
     kind = FailureKind.UNREACHABLE if is_transient(state) else FailureKind.PERMISSION
     detail = f"The server refused the login of {login.username}: {clean(message, login.password.reveal())} ({state})."
-    # After the server's AuthenticationOk, and only then, libpq takes what follows for the answer to a query
-    # (fe-connect.c, CONNECTION_AWAITING_RESPONSE), so there is a result to be had.
-    if connection.get_result() is not None:
-        return NotAdmitted(kind, detail)
-    return TargetError(kind, detail)
+    return NotAdmitted(kind, detail) if _was_authenticated(connection) else TargetError(kind, detail)
+
+
+def _was_authenticated(connection: pq.abc.PGconn) -> bool:
+    """Whether the server had sent AuthenticationOk before it refused the login.
+
+    From that message on, and only then, libpq takes what comes for the answer to a query (fe-connect.c,
+    CONNECTION_AWAITING_RESPONSE). Whether it is in one is told without blocking by its refusal of pipeline mode.
+    """
+    try:
+        connection.enter_pipeline_mode()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def _not_judged(words: str, login: Login) -> TargetError:

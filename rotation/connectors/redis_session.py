@@ -32,7 +32,7 @@ class _PinnedConnection(redis.Connection):
     """redis-py's connection, to an address that was judged; TLS is still for the server's name."""
 
     def __init__(self, address: dial.Address, context: ssl.SSLContext | None, name: str, timeout: float) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]  # redis-py is typed in parts
             host=address.ip, port=address.port, protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0),
             socket_timeout=timeout, socket_connect_timeout=timeout,
         )  # fmt: skip
@@ -56,7 +56,7 @@ class Session:
         self._deadline = deadline
         address = dial.resolve(server.host, server.port, deadline=deadline)
         context = ssl.create_default_context() if server.tls else None
-        self._connection = _PinnedConnection(address, context, server.host, deadline.left())
+        self._connection: Any = _PinnedConnection(address, context, server.host, deadline.left())
         try:
             self._connection.connect()
         except (redis.RedisError, OSError) as error:

@@ -1,0 +1,34 @@
+"""The real servers that the connectors are tried on."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cerby.engines import Addresses, Engines
+from tests import boot
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """The test run's own engines, or others where it was given a database from elsewhere."""
+    if boot.ENGINES is not None:
+        yield boot.ENGINES
+        return
+    home = Path(tempfile.mkdtemp(prefix="cerby-targets-"))
+    home.chmod(0o711)  # as root the engines run as another account, which must reach its folder in here
+    started = Engines(home)
+    try:
+        started.start()
+        yield started
+        started.release()
+        started.wipe()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def addresses(engines: Engines) -> Addresses:
+    return engines.start()
