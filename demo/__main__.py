@@ -1,55 +1,64 @@
-"""`python -m demo start|reset|story`: what the Makefile calls."""
+"""`python -m demo start|reset|story`: what the Makefile calls.
+
+Everything of ours is imported late, so that Ctrl-C ends even the loading without a traceback.
+"""
 
 import argparse
+import signal
 import sys
-
-from cerby.engines import EngineError
-from cerby.environment import Misconfigured
-from demo.start import DemoError
-from demo.terminal import complain
-from workspace.errors import CerbyError
+from collections.abc import Callable
 
 
 def main(arguments: list[str]) -> int:
     """Run one of the commands; whatever is in the way is said in a sentence, without a traceback."""
-    options = _parse(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    command = _parse(arguments)
+    from cerby.engines import EngineError
+    from cerby.environment import Misconfigured
+    from demo.start import DemoError
+    from demo.terminal import complain
+    from workspace.errors import CerbyError
+
     try:
-        status: int = options.run(options)
+        return command()
     except (DemoError, EngineError, Misconfigured, CerbyError) as error:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
-    return status
 
 
-def _start(options: argparse.Namespace) -> int:
+def _start(port: int) -> int:
     from demo.start import start
 
-    return start(options.port)
+    return start(port)
 
 
-def _reset(_: argparse.Namespace) -> int:
+def _reset() -> int:
     from demo.reset import reset
 
     return reset()
 
 
-def _story(_: argparse.Namespace) -> int:
+def _story() -> int:
     from demo.story import main as story
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a demo of its own has to be stopped
     return story()
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def _parse(arguments: list[str]) -> Callable[[], int]:
     parser = argparse.ArgumentParser(prog="python -m demo", description="The demo company and the story it plays.")
-    commands = parser.add_subparsers(required=True, metavar="start | reset | story")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="start | reset | story")
     starting = commands.add_parser("start", help="start everything; Ctrl-C stops it")
     starting.add_argument("--port", type=int, default=8000)
-    starting.set_defaults(run=_start)
-    commands.add_parser("reset", help="throw the data away").set_defaults(run=_reset)
-    commands.add_parser("story", help="play Okta against the demo").set_defaults(run=_story)
-    return parser.parse_args(arguments)
+    commands.add_parser("reset", help="throw the data away")
+    commands.add_parser("story", help="play Okta against the demo")
+    options = parser.parse_args(arguments)
+    if options.command == "start":
+        port: int = options.port
+        return lambda: _start(port)
+    return _reset if options.command == "reset" else _story
 
 
 if __name__ == "__main__":
