@@ -3,6 +3,7 @@
 The answers name what is wrong and nothing about it: they need no authentication.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -12,8 +13,11 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+Respond = Callable[[HttpRequest], HttpResponseBase]
 
 OK: Final = "ok"
 BROKER_SECONDS: Final = 2
@@ -35,6 +39,16 @@ def ready(request: HttpRequest) -> JsonResponse:
     is_ready = set(checks.values()) == {OK}
     body = {"status": "ready" if is_ready else "not ready", "checks": checks}
     return JsonResponse(body, status=200 if is_ready else 503)
+
+
+def probes_first(get_response: Respond) -> Respond:
+    """Middleware, the first of all: a load balancer probes by address, over plain HTTP, and knows no host name."""
+    probes: dict[str, Respond] = {"/health/live": live, "/health/ready": ready}
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        return probes.get(request.path, get_response)(request)
+
+    return respond
 
 
 def _database() -> str:

@@ -74,3 +74,8 @@ def test_health_is_the_same_for_everybody(acme: Company, rival: Company) -> None
         assert Client().get(path).json() == acme.browser().get(path).json()
         assert Client().post(path).status_code == 405
         assert "rival" not in acme.browser().get(path).content.decode()
+
+
+def test_a_probe_by_address_is_answered_whatever_the_host_name(client: Client) -> None:
+    assert client.get("/health/live", headers={"host": "10.0.0.7"}).status_code == 200
+    assert client.get("/login/", headers={"host": "10.0.0.7"}).status_code == 400
