@@ -1,0 +1,143 @@
+"""What the console's tests look at: companies with a row of every kind, and the addresses of every page."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+
+from rotation import jobs, offboarding
+from rotation.models import Offboarding, RotationJob
+from rotation.states import JobState
+from scim.models import ScimToken
+from tests.companies import TESTS, Company, password_hash
+from workspace import access, accounts, audit, people, teams
+from workspace.audit import Actor
+from workspace.crypto import Secret
+from workspace.models import AuditEvent, TenantModel, User
+
+DEPARTURE: Final = "Contract ended"
+
+
+def populate(company: Company) -> None:
+    """Somebody was offboarded, so that there are exposures and a rotation that needs a person; the chain is sealed."""
+    leaver = company.person("leaver")
+    teams.add_members(company.team, [leaver.pk], actor=TESTS)
+    access.reveal(company.account, leaver, actor=Actor.person(leaver))
+    offboarding.offboard(leaver, actor=Actor.person(company.owner), cause=DEPARTURE)
+    needs_person(company)
+    while audit.seal(company.workspace):
+        pass
+
+
+def needs_person(company: Company) -> RotationJob:
+    """The company's rotation, stopped as the engine stops it for a login that is changed by hand."""
+    job = RotationJob.objects.for_workspace(company.workspace).live().get()
+    lease = jobs.claim(job.pk, worker="tests")
+    assert lease is not None
+    jobs.ask_human(lease, code="human", detail="This login is changed by hand.", resume=JobState.QUEUED)
+    job.refresh_from_db()
+    return job
+
+
+def grow(company: Company, number: int) -> None:
+    """More of everything, for counting statements."""
+    local = [teams.create(company.workspace, f"Team {n}", actor=TESTS) for n in range(number)]
+    for n, team in enumerate(local):
+        user = company.person(f"extra{n}")
+        teams.add_members(team, [user.pk, company.member.pk], actor=TESTS)
+        account = accounts.create(company.workspace, f"Account {n}", actor=TESTS, password=Secret(f"pw-{n}"))
+        access.grant(account, team, actor=TESTS)
+        access.grant(company.account, user, actor=Actor.person(company.owner))
+        access.grant(account, company.member, actor=TESTS)
+        access.reveal(account, company.member, actor=Actor.person(company.member))
+        offboarding.offboard(user, actor=Actor.person(company.owner), cause=DEPARTURE)
+        teams.add_members(company.team, [company.person(f"stays{n}").pk], actor=TESTS)
+        people.set_role(company.member, "admin" if n % 2 else "member", actor=Actor.person(company.owner))  # type: ignore[arg-type]
+
+
+def support() -> User:
+    """One of the platform's staff."""
+    return User.objects.create(
+        workspace=None, user_name="support@platform.example", email="support@platform.example", password=password_hash()
+    )
+
+
+# The row of a company that each model's pages are visited with. A page of a model that is not here fails its tests.
+ROWS: Final[dict[str, Callable[[Company], Model]]] = {
+    "workspace_user": lambda company: company.member,
+    "workspace_team": lambda company: company.team,
+    "workspace_account": lambda company: company.account,
+    "workspace_grant": lambda company: company.grant,
+    "workspace_workspace": lambda company: company.workspace,
+    "workspace_auditevent": lambda company: AuditEvent.objects.filter(workspace=company.workspace).earliest("id"),
+    "rotation_offboarding": lambda company: Offboarding.objects.for_workspace(company.workspace).get(),
+    "rotation_rotationjob": lambda company: RotationJob.objects.for_workspace(company.workspace).get(),
+    "scim_scimtoken": lambda company: ScimToken.objects.for_workspace(company.workspace).get(),
+}
+
+
+def pages() -> dict[str, URLPattern]:
+    """Every named address of the admin site, whatever is registered."""
+    return dict(_named(admin.site.get_urls()))
+
+
+def _named(patterns: list[URLPattern | URLResolver]) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _named(pattern.url_patterns)
+        elif pattern.name:
+            yield pattern.name, pattern
+
+
+def object_pages() -> list[str]:
+    return sorted(name for name, pattern in pages().items() if "object_id" in str(pattern.pattern))
+
+
+def plain_pages() -> list[str]:
+    """Those without an object. The list of an application's models takes the application's label."""
+    return sorted(name for name, pattern in pages().items() if "<" not in str(pattern.pattern))
+
+
+def address(name: str, company: Company) -> str:
+    """A page, of the company's own row where it is about one."""
+    if name not in object_pages():
+        return reverse(f"admin:{name}")
+    return reverse(f"admin:{name}", args=[row_of(name, company).pk])
+
+
+def row_of(name: str, company: Company) -> Model:
+    model = "_".join(name.split("_")[:2])
+    return ROWS[model](company)
+
+
+def forged(own: Company, other: Company) -> dict[str, Any]:
+    """Everything a page might take, naming the other company wherever something can be named."""
+    return {
+        "workspace": str(other.workspace.pk),
+        "user": str(other.member.pk), "person": str(other.member.pk), "members": str(other.member.pk),
+        "team": str(other.team.pk), "account": str(other.account.pk), "admin_account": str(other.account.pk),
+        "user_name": own.member.user_name, "email": "", "given_name": "Taken", "family_name": "Over", "display_name": "",
+        "role": "owner", "reason": "forged", "cause": "forged", "password": "forged-password-1", "label": "forged",
+        "days": "3", "name": "forged", "username": "forged", "connector": "by_hand", "password_length": "20",
+        "password_classes": ["lower"], "password_excluded": "",
+        "action": "delete_selected", "_selected_action": [str(other.member.pk)], "post": "yes",
+    }  # fmt: skip
+
+
+def everything_of(company: Company) -> dict[str, list[dict[str, Any]]]:
+    """Every row of the company, for comparing before and after."""
+    tenant = [model for model in apps.get_models() if issubclass(model, TenantModel)]
+    rows = {model._meta.label: list(model._default_manager.filter(workspace=company.workspace).order_by("pk").values())
+            for model in (*tenant, User, AuditEvent)}  # fmt: skip
+    rows["workspace"] = list(type(company.workspace).objects.filter(pk=company.workspace.pk).values())
+    return rows
+
+
+def text_of(browser: Client, path: str, **kwargs: Any) -> str:
+    return str(browser.get(path, **kwargs).content.decode())
+
+
