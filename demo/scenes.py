@@ -235,8 +235,8 @@ def _deliver_twice(scene: Scene) -> None:
     okta.deactivate(ana)
     tell.proved("the second delivery is answered like the first, and nothing of her changed", okta.read(ana) == once)
     tell.proved("she left twice in all, not three times", owner.offboardings(ana.user_name) == departures == 2)
-    tell.proved("and her history shows no more than that", _deactivations(scene) == events == 2)
+    tell.proved("and her history shows no more than that", _deactivations(scene) == events >= 2)
 
 
 def _deactivations(scene: Scene) -> int:
-    return len(re.findall(r"\bDeactivated\b", scene.owner.person(scene.ana.scim_id).text))
+    return len(re.findall(r"\bdeactivated\b", scene.owner.person(scene.ana.scim_id).text, re.IGNORECASE))
