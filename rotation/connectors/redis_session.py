@@ -2,6 +2,8 @@
 
 import socket
 import ssl
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -48,6 +50,13 @@ class _PinnedConnection(redis.Connection):
             plain.close()
             raise
 
+    def cut(self) -> None:
+        """End the connection from another thread; whoever reads from it finds it closed."""
+        open_socket = self._sock
+        with suppress(OSError):
+            if open_socket is not None:
+                socket.socket.shutdown(open_socket, socket.SHUT_RDWR)  # not TLS's own, which is not for two threads
+
 
 class Session:
     """A connection, made at once and closed at the end of its `with` block. Raises TargetError UNREACHABLE."""
@@ -57,9 +66,14 @@ class Session:
         address = dial.resolve(server.host, server.port, deadline=deadline)
         context = ssl.create_default_context() if server.tls else None
         self._connection: Any = _PinnedConnection(address, context, server.host, deadline.left())
+        # redis-py limits each read; a server that sends a byte now and then would be listened to for ever.
+        self._watchdog = threading.Timer(deadline.left(), self._connection.cut)
+        self._watchdog.daemon = True
+        self._watchdog.start()
         try:
-            self._connection.connect()
+            self._connection.connect()  # type: ignore[no-untyped-call]  # as above
         except (redis.RedisError, OSError) as error:
+            self.close()
             raise _explained(error) from None
 
     def __enter__(self) -> Self:
@@ -71,6 +85,7 @@ class Session:
         self.close()
 
     def close(self) -> None:
+        self._watchdog.cancel()
         self._connection.disconnect()
 
     def log_in(self, login: Login) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -74,7 +74,7 @@ class PostgresTarget:
         name = f'app "{secrets.token_hex(4)}"'  # a name that has to be quoted
         words = sql.SQL("CREATE ROLE {} {} PASSWORD {}").format(
             sql.Identifier(name),
-            sql.SQL(options),  # type: ignore[arg-type]  # written in the tests
+            sql.SQL(options),
             sql.Literal(password.reveal()),
         )
         self.execute(words)
@@ -89,12 +89,12 @@ class PostgresTarget:
 
     def alter(self, username: str, options: str) -> None:
         """`ALTER ROLE username options`."""
-        self.execute(sql.SQL("ALTER ROLE {} " + options).format(sql.Identifier(username)))  # type: ignore[arg-type]
+        self.execute(sql.SQL("ALTER ROLE {} " + options).format(sql.Identifier(username)))
 
-    def execute(self, statement: sql.Composable | str) -> list[tuple[Any, ...]]:
+    def execute(self, statement: sql.Composed | LiteralString) -> list[tuple[Any, ...]]:
         """As the superuser."""
         with psycopg.connect(self.addresses.postgres_admin_url, autocommit=True) as connection:
-            cursor = connection.execute(statement)  # type: ignore[call-overload]  # written in the tests
+            cursor = connection.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
 
     def open_session(self, username: str, password: Secret, **options: Any) -> PostgresSession:

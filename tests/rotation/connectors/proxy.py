@@ -11,6 +11,7 @@ from typing import Final, Self
 
 CHUNK: Final = 65536
 ACCEPT_SECONDS: Final = 0.1
+TRICKLE_SECONDS: Final = 0.05
 
 
 class Mode(Enum):
@@ -19,6 +20,8 @@ class Mode(Enum):
     PASS = auto()
     STALL = auto()
     """Accept, and never answer."""
+    TRICKLE = auto()
+    """Accept, and send byte after byte of an answer that has no end."""
     RESET = auto()
     """Accept, then reset (TCP RST)."""
     DROP_REPLY = auto()
@@ -81,12 +84,19 @@ class Proxy:
         if self._mode is Mode.RESET:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
+        elif self._mode is Mode.TRICKLE:
+            self._spawn(self._trickle, client)
         elif self._mode is not Mode.STALL:
             server = socket.create_connection(self._target)
             self._sockets.append(server)
             pair = _Pair(client, server, self._mode, self._marker)
             self._spawn(self._forward_requests, pair)
             self._spawn(self._forward_replies, pair)
+
+    def _trickle(self, client: socket.socket) -> None:
+        with suppress(OSError):
+            while not self._closing.wait(TRICKLE_SECONDS):
+                client.sendall(b"+")
 
     def _forward_requests(self, pair: "_Pair") -> None:
         with suppress(OSError):

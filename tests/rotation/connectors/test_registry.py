@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from rotation import connectors
@@ -7,7 +9,7 @@ from workspace.errors import Invalid
 from workspace.models import Account
 
 
-def account(connector: str = "postgres", username: str = "app", **target: object) -> Account:
+def account(connector: str = "postgres", username: str = "app", **target: Any) -> Account:
     return Account(name="Database", connector=connector, username=username, target=target)
 
 
@@ -30,7 +32,7 @@ def test_an_unknown_connector_is_named_with_those_that_exist() -> None:
     ("target", "field"),
     [({}, "host"), ({"host": "db.example", "port": 0}, "port"), ({"host": "a", "passwort": "x"}, "passwort")],
 )
-def test_settings_that_cannot_be_used_are_named(target: dict[str, object], field: str) -> None:
+def test_settings_that_cannot_be_used_are_named(target: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid, match=field) as error:
         connectors.of(account(**target), timeout=1)
     assert error.value.field == "target"
