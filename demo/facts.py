@@ -8,6 +8,7 @@ from typing import Final, Self
 from cerby.engines.files import write_private
 
 FILE: Final = "demo.json"
+STORY_LOG: Final = "story-demo.log"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from demo.start import configure, only_one
 from demo.terminal import say
 
 # Beside the engines' data: what opened it, and the keys it was sealed with.
-_KEPT: Final = (facts.FILE, CREDENTIALS, "keys.json")
+_KEPT: Final = (facts.FILE, CREDENTIALS, facts.STORY_LOG, "keys.json")
 
 
 def reset() -> int:

@@ -1,5 +1,6 @@
 """`make story`: plays Okta against the running demo, or against one it starts for the time being."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import redis
 from cerby import environment
 from cerby.engines import Addresses, record
 from demo.browser import Unexpected
-from demo.facts import Facts
+from demo.facts import STORY_LOG, Facts
 from demo.narrator import BrokenPromise, Narrator
 from demo.okta import Style
 from demo.scenes import play
@@ -80,12 +81,13 @@ def _answers(facts: Facts) -> bool:
 
 @contextmanager
 def _own_demo(home: Path) -> Iterator[Facts]:
-    """A demo on a free port, with its output in a file; stopped in the end."""
-    log = home / "story-demo.log"
+    """A demo on a free port, with its output (and so what opens it) in a private file; stopped in the end."""
+    log = home / STORY_LOG
     home.mkdir(parents=True, exist_ok=True)
     say("No demo is running: starting one for the story …")
     command = [sys.executable, "-m", "demo", "start", "--port", str(_free_port())]
-    with log.open("w") as output:
+    log.unlink(missing_ok=True)
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
         demo = subprocess.Popen(command, cwd=environment.ROOT, stdout=output, stderr=output, start_new_session=True)  # noqa: S603  # our own command
     try:
         yield _await_facts(home, demo, log)

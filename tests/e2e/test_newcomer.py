@@ -83,12 +83,16 @@ class Demo:
         self.popen.wait(STOP_SECONDS)
 
     def processes(self) -> dict[int, str]:
-        """Whatever runs with this home: by its environment, or by its arguments as the engines do."""
-        return {pid: words for pid in pids() if str(self.home) in (words := words_of(pid))}
+        return processes_of(self.home)
 
     def child(self, words: str) -> int:
         """The first process of the demo that was started with these words."""
         return min(pid for pid, said in self.processes().items() if words in said.partition("\n")[0])
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """Whatever runs with this home: by its environment, or by its arguments as the engines do."""
+    return {pid: words for pid in pids() if str(home) in (words := words_of(pid))}
 
 
 def pids() -> list[int]:
@@ -205,3 +209,11 @@ def test_the_demo_listens_on_loopback_only(home: Path, port: int) -> None:
 def test_help_lists_every_target(home: Path) -> None:
     listed = make(home, "help").stdout
     assert all(f"make {name} " in listed for name in ("demo", "demo-reset", "story", "test", "lint", "lock"))
+
+
+def test_a_story_without_a_demo_starts_and_stops_one_and_keeps_what_it_says_private(home: Path) -> None:
+    told = make(home, "story")
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr
+    assert stat.S_IMODE((home / "story-demo.log").stat().st_mode) == 0o600
+    assert not (home / "demo.json").exists()
+    eventually(lambda: not processes_of(home), "nothing is left running", seconds=STOP_SECONDS)
