@@ -54,6 +54,7 @@ def provide(*, engines: bool = True) -> Engines | None:
     if found.is_production:
         return None
     _provide_keys(found)
+    _provide_demo_address(found)
     if not engines or (found.database_url.get_secret_value() and found.redis_url.get_secret_value()):
         return None
     embedded = Engines(found.home, postgres_port=found.postgres_port, valkey_port=found.valkey_port)
@@ -61,6 +62,15 @@ def provide(*, engines: bool = True) -> Engines | None:
     os.environ.setdefault("DATABASE_URL", addresses.database_url)
     os.environ.setdefault("REDIS_URL", addresses.redis_url)
     return embedded
+
+
+def _provide_demo_address(found: environment.Environment) -> None:
+    """Commands beside a running demo speak of the address it answers at."""
+    try:
+        facts = json.loads((found.home / "demo.json").read_text())
+    except (OSError, ValueError):
+        return
+    os.environ.setdefault("CERBY_BASE_URL", facts["scim_base_url"].removesuffix("/scim/v2/"))
 
 
 def _provide_keys(found: environment.Environment) -> None:

@@ -71,6 +71,9 @@ class Environment(BaseSettings):
         False, description="Let accounts name targets on this very machine. On in demo, development and test."
     )
     scim_token_days: int = Field(365, ge=1, description="How long a SCIM token lasts unless said otherwise.")
+    provisioning_log_days: int = Field(
+        180, ge=1, description="How long provisioning events are kept; `manage.py prune` deletes older ones."
+    )
     scim_requests_per_minute: int = Field(
         30_000, ge=1, description="How many SCIM requests a minute one token may make before it is answered 429."
     )

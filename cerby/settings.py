@@ -159,6 +159,7 @@ CALL_TIMEOUT_SECONDS = ENVIRONMENT.call_timeout_seconds
 LEASE_SECONDS = ENVIRONMENT.lease_seconds
 ALLOW_LOOPBACK_TARGETS = ENVIRONMENT.allow_loopback_targets or not ENVIRONMENT.is_production
 SCIM_TOKEN_DAYS = ENVIRONMENT.scim_token_days
+PROVISIONING_LOG_DAYS = ENVIRONMENT.provisioning_log_days
 SCIM_REQUESTS_PER_MINUTE = ENVIRONMENT.scim_requests_per_minute
 SCIM_BULK_OPERATIONS = ENVIRONMENT.scim_bulk_operations
 SCIM_PAYLOAD_BYTES = ENVIRONMENT.scim_payload_bytes

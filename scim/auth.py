@@ -11,6 +11,7 @@ from django_scim.settings import scim_settings
 from scim import events, tokens
 from scim.errors import ScimError
 from scim.http import answer_error, client_address
+from scim.tokens import Ended
 from workspace.audit import Actor
 from workspace.errors import Refused
 
@@ -21,10 +22,13 @@ class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         try:
             token = tokens.authenticate(_credential(request), address=client_address(request))
+        except Ended as error:
+            events.begin(request, error.token)
+            refusal = ScimError(error.detail, status=401)
+            events.record_refusal(request, refusal)
+            return _unauthorized(refusal)
         except Refused as error:
-            response = answer_error(ScimError(error.detail, status=401))
-            response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
-            return response
+            return _unauthorized(ScimError(error.detail, status=401))
         request.workspace = token.workspace  # type: ignore[attr-defined]  # read by the views
         request.actor = Actor("token", token.id, token.label)  # type: ignore[attr-defined]
         events.begin(request, token)
@@ -35,6 +39,12 @@ class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-
 
     def should_log_request(self, request: HttpRequest) -> bool:
         return False
+
+
+def _unauthorized(error: ScimError) -> HttpResponse:
+    response = answer_error(error)
+    response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
+    return response
 
 
 def _credential(request: HttpRequest) -> str:

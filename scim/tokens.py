@@ -19,6 +19,14 @@ KIND: Final = "scim"
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
 
+class Ended(Refused):
+    """A real token that was revoked or has expired; its workspace may know that somebody still uses it."""
+
+    def __init__(self, token: ScimToken, detail: str) -> None:
+        super().__init__(detail)
+        self.token = token
+
+
 @transaction.atomic
 def issue(
     workspace: Workspace, label: str, *, actor: Actor, days: int | None = None
@@ -52,11 +60,16 @@ def authenticate(text: str, *, address: str | None) -> ScimToken:
     if token is None or not credentials.fits(text, bytes(token.digest)):
         raise Refused("The token is not valid. Copy it again from Cerby (SCIM tokens), or issue a new one there.")
     if token.revoked_at is not None:
-        raise Refused(f"The token “{token.label}” was revoked on {token.revoked_at:%Y-%m-%d}. Issue a new one.")
+        raise Ended(token, f"The token “{token.label}” was revoked on {token.revoked_at:%Y-%m-%d}. Issue a new one.")
     if not token.is_valid:
-        raise Refused(f"The token “{token.label}” expired on {token.expires_at:%Y-%m-%d}. Issue a new one.")
+        raise Ended(token, f"The token “{token.label}” expired on {token.expires_at:%Y-%m-%d}. Issue a new one.")
     _note_use(token, address)
     return token
+
+
+def note_test(token: ScimToken) -> None:
+    """That the provider's connection test came in."""
+    ScimToken.objects.filter(pk=token.pk).update(tested_at=timezone.now())
 
 
 def _note_use(token: ScimToken, address: str | None) -> None:

@@ -13,7 +13,7 @@ from django_scim import views as stock
 from django_scim.exceptions import SCIMException
 from django_scim.settings import scim_settings
 
-from scim import bulk, etags, events, limits, schemas, search, writes
+from scim import bulk, etags, events, limits, schemas, search, tokens, writes
 from scim.adapters import GroupAdapter
 from scim.errors import ScimError
 from scim.http import answer, answer_error, check_content_type, read_object, translated
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # A PATCH of a larger team is answered with 204: nobody reads 100,000 members back for one change.
 MEMBERS_ANSWERED: Final = 1000
+# What Okta asks at each save of the app's settings, and Entra at "Test connection" with a filter instead.
+CONNECTION_TESTS: Final = ({"startIndex": "1", "count": "2"},)
 FAILED: Final = "Cerby failed on this request; nothing was changed. Its log says why. Try again."
 
 
@@ -86,6 +88,8 @@ class Resources(Door):
     def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
         projection = Projection.asked(request.GET.dict())
         if uuid is None:
+            if request.GET.dict() in CONNECTION_TESTS:
+                tokens.note_test(request.scim_token)  # type: ignore[attr-defined]  # set by scim.auth
             return answer(search.listing(request, self.kind, Query.asked(request.GET.dict()), projection))
         adapter = self.kind.existing(request, uuid)
         unchanged = request.headers.get("If-None-Match", "")

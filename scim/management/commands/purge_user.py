@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import transaction
 
-from rotation import offboarding
+from scim import erasure
 from workspace import people
 from workspace.commands import WorkspaceCommand
 from workspace.errors import Refused
@@ -37,7 +37,7 @@ class Command(WorkspaceCommand):
         if not options["dry_run"]:
             if not options["yes"]:
                 _confirm(name, gone)
-            gone = offboarding.purge(user, actor=self.actor, despite_exposures=despite)
+            gone = erasure.purge(user, actor=self.actor, despite_exposures=despite)
         self.present(
             {
                 "person": name,
@@ -53,7 +53,7 @@ class Command(WorkspaceCommand):
     def _rehearse(self, user: User, *, despite_exposures: bool) -> dict[str, int]:
         """What the very same verb would delete, or its refusal; taken back."""
         with transaction.atomic():
-            gone = offboarding.purge(user, actor=self.actor, despite_exposures=despite_exposures)
+            gone = erasure.purge(user, actor=self.actor, despite_exposures=despite_exposures)
             transaction.set_rollback(True)
         return gone
 

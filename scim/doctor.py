@@ -1,0 +1,157 @@
+"""What may be wrong between a workspace and its identity provider, each finding with what to do about it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Final
+
+import httpx
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from scim import causes
+from scim.models import ProvisioningEvent, ScimToken
+from workspace.models import TeamMembership, User, Workspace
+
+LOOKED_BACK: Final = timedelta(days=7)
+EXPIRES_SOON: Final = timedelta(days=20)
+CLOCK_TOLERANCE: Final = timedelta(seconds=60)
+CAME_BACK_WITHIN: Final = timedelta(hours=1)
+ANSWER_SECONDS: Final = 5.0
+
+
+class Level(StrEnum):
+    """How bad a finding is: `wrong` stops provisioning or hides somebody."""
+
+    FINE = "fine"
+    ODD = "odd"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`check` is what was looked at, `found` what there was, `advice` what to do (empty when all is well)."""
+
+    level: Level
+    check: str
+    found: str
+    advice: str = ""
+
+
+def examine(workspace: Workspace) -> list[Finding]:
+    """Look at everything; the worst first."""
+    findings = [
+        *_base_url(),
+        *_tokens(workspace),
+        *_refusals(workspace),
+        *_names(workspace),
+        *_comings_and_goings(workspace),
+    ]
+    return sorted(findings, key=lambda finding: list(Level).index(finding.level), reverse=True)
+
+
+def _base_url() -> Iterator[Finding]:
+    """Whether the address Okta is given answers, over TLS, and whether our clocks agree with its."""
+    url = settings.BASE_URL
+    if url.startswith("https://"):
+        yield Finding(Level.FINE, "TLS", f"{url} is https")
+    else:
+        yield Finding(Level.WRONG, "TLS", f"{url} is not https", "Okta speaks https only. Set CERBY_BASE_URL.")
+    try:
+        answer = httpx.get(f"{url}/health/live", timeout=ANSWER_SECONDS)
+    except httpx.HTTPError as error:
+        advice = "Start the web server, or mend DNS, firewall or certificate, so that Okta can reach this address."
+        yield Finding(Level.WRONG, "base URL", f"{url} does not answer: {type(error).__name__}", advice)
+        return
+    if answer.status_code != httpx.codes.OK:
+        advice = "CERBY_BASE_URL must be the address under which Cerby itself answers."
+        yield Finding(Level.WRONG, "base URL", f"{url} answers {answer.status_code}", advice)
+        return
+    yield Finding(Level.FINE, "base URL", f"{url}/scim/v2/ answers")
+    yield _clock(answer)
+
+
+def _clock(answer: httpx.Response) -> Finding:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        database = cursor.fetchone()[0]
+    clocks = {"database": database}
+    if "date" in answer.headers:
+        clocks["web server"] = parsedate_to_datetime(answer.headers["date"])
+    now = datetime.now(UTC)
+    off = [name for name, time in clocks.items() if abs(time - now) > CLOCK_TOLERANCE]
+    if off:
+        advice = "Let the machines synchronise their clocks; tokens and links are judged by them."
+        return Finding(Level.WRONG, "clock", f"differs by more than a minute: {', '.join(off)}", advice)
+    return Finding(Level.FINE, "clock", "agrees")
+
+
+def _tokens(workspace: Workspace) -> Iterator[Finding]:
+    now = timezone.now()
+    valid = ScimToken.objects.for_workspace(workspace).filter(revoked_at=None, expires_at__gt=now)
+    if not valid:
+        yield Finding(Level.WRONG, "token", "none is valid", "Issue one in Cerby and paste it into the app in Okta.")
+        return
+    for token in valid.order_by("expires_at"):
+        if token.expires_at < now + EXPIRES_SOON:
+            advice = "Issue a new one and paste it into the app in Okta before then."
+            yield Finding(Level.ODD, "token", f"“{token.label}” expires on {token.expires_at:%Y-%m-%d}", advice)
+    used = max((token.last_used_at for token in valid if token.last_used_at), default=None)
+    tested = max((token.tested_at for token in valid if token.tested_at), default=None)
+    if used is None:
+        advice = "Press Test Connector Configuration under Provisioning → Integration in Okta."
+        yield Finding(Level.WRONG, "token", "none was ever used", advice)
+    else:
+        yield Finding(Level.FINE, "token", f"last used {used:%Y-%m-%d %H:%M} UTC")
+    seen = f"last seen {tested:%Y-%m-%d %H:%M} UTC" if tested else "never seen"
+    yield Finding(Level.FINE if tested else Level.ODD, "connection test", seen)
+
+
+def _refusals(workspace: Workspace) -> Iterator[Finding]:
+    since = timezone.now() - LOOKED_BACK
+    refused = ProvisioningEvent.objects.for_workspace(workspace).filter(at__gte=since, status__gte=400)
+    counted: Counter[causes.Cause] = Counter(cause for event in refused.iterator() if (cause := causes.of(event)))
+    if not counted:
+        yield Finding(Level.FINE, "requests of the last 7 days", "none was refused")
+    for cause, number in counted.most_common():
+        yield Finding(Level.WRONG, f"{number} × {cause.name}", cause.words, cause.remedy)
+
+
+def _names(workspace: Workspace) -> Iterator[Finding]:
+    people = User.objects.filter(~Q(email=""), workspace=workspace, is_active=True, provisioned_at__isnull=False)
+    apart = people.annotate(_name=Lower("user_name"), _email=Lower("email")).exclude(_name=F("_email"))
+    number = apart.count()
+    if number:
+        some = ", ".join(apart.order_by("user_name").values_list("user_name", flat=True)[:5])
+        found = f"{number} differ from the e-mail address: {some}{' …' if number > 5 else ''}"
+        yield Finding(Level.ODD, "userName", found, "Choose Email as the application username format in Okta.")
+    else:
+        yield Finding(Level.FINE, "userName", "is everybody's e-mail address")
+
+
+def _comings_and_goings(workspace: Workspace) -> Iterator[Finding]:
+    """One Okta group used for assignment and for push shows as people who leave a team and come back at once."""
+    recent = TeamMembership.objects.for_workspace(workspace).filter(
+        team__provisioned_at__isnull=False, team__disbanded_at=None, joined_at__gte=timezone.now() - LOOKED_BACK
+    )
+    returns = recent.filter(
+        user__memberships__team=F("team"),
+        user__memberships__left_at__lte=F("joined_at"),
+        user__memberships__left_at__gte=F("joined_at") - CAME_BACK_WITHIN,
+    )
+    names = sorted(set(returns.values_list("team__display_name", flat=True)))
+    for name in names:
+        yield Finding(
+            Level.ODD,
+            "group used twice",
+            f"people leave “{name}” and come back within the hour",
+            "Okta does not support one group for both assignment and push. Push a group of its own.",
+        )
+    if not names:
+        yield Finding(Level.FINE, "groups", "nobody leaves and comes back")

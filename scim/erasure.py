@@ -1,0 +1,20 @@
+"""Deleting a person's data for good, on every floor of the house."""
+
+from django.db import transaction
+from django.db.models import Q
+
+from rotation import offboarding
+from scim.models import ProvisioningEvent
+from workspace.audit import Actor
+from workspace.models import User
+
+
+@transaction.atomic
+def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[str, int]:
+    """As `rotation.offboarding.purge`, and the person's name out of the provisioning log. Raises Refused."""
+    named = Q(resource_id=user.pk)
+    for text in (user.user_name, user.email):
+        named |= Q(detail__icontains=text) if text else Q()
+    events = ProvisioningEvent.objects.filter(named, workspace_id=user.workspace_id).exclude(detail="")
+    details = events.update(detail="")
+    return {**offboarding.purge(user, actor=actor, despite_exposures=despite_exposures), "log details": details}

@@ -1,0 +1,33 @@
+"""`manage.py prune`: delete provisioning events past their time; run it daily."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.db import transaction
+
+from scim import retention
+from workspace import audit
+from workspace.commands import SupportCommand
+from workspace.models import Workspace
+
+
+class Command(SupportCommand):
+    help = "Delete the provisioning events of all workspaces that are past their time. The audit trail is kept."
+    example = "--dry-run"
+
+    def arguments(self, parser: CommandParser) -> None:
+        default = settings.PROVISIONING_LOG_DAYS
+        parser.add_argument("--days", type=int, default=None, help=f"Keep this many. ({default})")
+        parser.add_argument("--dry-run", action="store_true", help="Show what would go; change nothing.")
+
+    def perform(self, options: dict[str, Any]) -> None:
+        gone = []
+        for workspace in Workspace.objects.order_by("slug"):
+            with transaction.atomic():
+                number = retention.prune(workspace, days=options["days"])
+                if number:
+                    audit.record(workspace, "provisioning_log.pruned", actor=self.actor, events=number)
+                    gone.append({"workspace": workspace.slug, "events": number})
+                transaction.set_rollback(options["dry_run"])
+        self.present({"dry_run": options["dry_run"], "gone": gone})
