@@ -43,19 +43,19 @@ def needs_person(company: Company) -> RotationJob:
     return job
 
 
-def grow(company: Company, number: int) -> None:
+def grow(company: Company, number: int, *, name: str) -> None:
     """More of everything, for counting statements."""
-    local = [teams.create(company.workspace, f"Team {n}", actor=TESTS) for n in range(number)]
+    local = [teams.create(company.workspace, f"Team {name} {n}", actor=TESTS) for n in range(number)]
     for n, team in enumerate(local):
-        user = company.person(f"extra{n}")
+        user = company.person(f"extra-{name}{n}")
         teams.add_members(team, [user.pk, company.member.pk], actor=TESTS)
-        account = accounts.create(company.workspace, f"Account {n}", actor=TESTS, password=Secret(f"pw-{n}"))
+        account = accounts.create(company.workspace, f"Account {name} {n}", actor=TESTS, password=Secret(f"pw-{n}"))
         access.grant(account, team, actor=TESTS)
         access.grant(company.account, user, actor=Actor.person(company.owner))
         access.grant(account, company.member, actor=TESTS)
         access.reveal(account, company.member, actor=Actor.person(company.member))
         offboarding.offboard(user, actor=Actor.person(company.owner), cause=DEPARTURE)
-        teams.add_members(company.team, [company.person(f"stays{n}").pk], actor=TESTS)
+        teams.add_members(company.team, [company.person(f"stays-{name}{n}").pk], actor=TESTS)
         people.set_role(company.member, "admin" if n % 2 else "member", actor=Actor.person(company.owner))  # type: ignore[arg-type]
 
 
@@ -120,7 +120,8 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
         "workspace": str(other.workspace.pk),
         "user": str(other.member.pk), "person": str(other.member.pk), "members": str(other.member.pk),
         "team": str(other.team.pk), "account": str(other.account.pk), "admin_account": str(other.account.pk),
-        "user_name": own.member.user_name, "email": "", "given_name": "Taken", "family_name": "Over", "display_name": "",
+        "user_name": own.member.user_name, "email": "", "given_name": "Taken", "family_name": "Over",
+        "display_name": "",
         "role": "owner", "reason": "forged", "cause": "forged", "password": "forged-password-1", "label": "forged",
         "days": "3", "name": "forged", "username": "forged", "connector": "by_hand", "password_length": "20",
         "password_classes": ["lower"], "password_excluded": "",
@@ -130,14 +131,15 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
 
 def everything_of(company: Company) -> dict[str, list[dict[str, Any]]]:
     """Every row of the company, for comparing before and after."""
-    tenant = [model for model in apps.get_models() if issubclass(model, TenantModel)]
-    rows = {model._meta.label: list(model._default_manager.filter(workspace=company.workspace).order_by("pk").values())
-            for model in (*tenant, User, AuditEvent)}  # fmt: skip
+    models: list[type[Model]] = [User, AuditEvent]
+    models += [model for model in apps.get_models() if issubclass(model, TenantModel)]
+    rows = {}
+    for model in models:
+        mine = model._default_manager.filter(workspace=company.workspace)
+        rows[model._meta.label] = list(mine.order_by("pk").values())
     rows["workspace"] = list(type(company.workspace).objects.filter(pk=company.workspace.pk).values())
     return rows
 
 
 def text_of(browser: Client, path: str, **kwargs: Any) -> str:
     return str(browser.get(path, **kwargs).content.decode())
-
-

@@ -19,6 +19,9 @@ from workspace.models import Account, Grant, GrantRole, Role, SecretVersion, Tea
 pytestmark = pytest.mark.django_db
 
 
+FIRST = Secret("first-password-1")
+
+
 def sections(browser: Client, obj: Any, act: str = "change") -> dict[str, Any]:
     """The tables of a page by their titles."""
     context = browser.get(page(obj, act)).context
@@ -30,12 +33,11 @@ def sections(browser: Client, obj: Any, act: str = "change") -> dict[str, Any]:
 
 
 def test_the_preview_names_what_could_be_known_and_what_becomes_of_it(acme: Company) -> None:
-    make = {"actor": TESTS, "password": Secret("first-1234567")}
     database = accounts.create(
-        acme.workspace, "Database", connector="postgres", target={"host": "db.acme.example"}, username="app",
-        is_privileged=True, **make,
+        acme.workspace, "Database", actor=TESTS, password=FIRST, connector="postgres", username="app",
+        target={"host": "db.acme.example"}, is_privileged=True,
     )  # fmt: skip
-    profile = accounts.create(acme.workspace, "Profile", **make)
+    profile = accounts.create(acme.workspace, "Profile", actor=TESTS, password=FIRST)
     for account in (database, profile):
         access.grant(account, acme.member, actor=TESTS)
     access.reveal(profile, acme.member, actor=Actor.person(acme.member))
@@ -189,7 +191,11 @@ def test_an_account_is_added_with_its_connectors_settings(acme: Company) -> None
     assert account.workspace == acme.workspace
     assert account.target == {"host": "db.acme.example", "port": 5433, "database": "reports", "sslmode": "require"}
     assert (account.connector, account.is_privileged, account.admin_account) == ("postgres", True, acme.account)
-    assert (account.password_length, account.password_classes, account.password_excluded) == (24, ["lower", "digit"], "'")
+    assert (account.password_length, account.password_classes, account.password_excluded) == (
+        24,
+        ["lower", "digit"],
+        "'",
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,11 @@ def test_an_admin_account_is_another_one_of_the_same_workspace(acme: Company, ri
 def test_a_password_is_entered_and_shown_on_no_page(acme: Company) -> None:
     shown = post(acme.browser(), page(acme.account, "password"), password=" entered 1 ")
     assert accounts.open_version(SecretVersion.objects.current().get(account=acme.account)) == Secret(" entered 1 ")
-    for text in (shown, text_of(acme.browser(), page(acme.account)), text_of(acme.browser(), page(acme.account, "password"))):
+    for text in (
+        shown,
+        text_of(acme.browser(), page(acme.account)),
+        text_of(acme.browser(), page(acme.account, "password")),
+    ):
         assert "entered 1" not in text
 
 

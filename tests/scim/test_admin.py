@@ -31,7 +31,9 @@ def test_a_token_is_shown_once_with_the_base_url(acme: Company, settings: Any) -
         assert secret[-20:] not in text_of(acme.browser(), path)
 
 
-@pytest.mark.parametrize("data", [{"label": "", "days": "9"}, {"label": "x", "days": "0"}, {"label": "x" * 81, "days": "9"}])
+@pytest.mark.parametrize(
+    "data", [{"label": "", "days": "9"}, {"label": "x", "days": "0"}, {"label": "x" * 81, "days": "9"}]
+)
 def test_a_token_needs_a_label_and_a_lifetime(acme: Company, data: dict[str, str]) -> None:
     post(acme.browser(), f"{LIST}add/", **data)
     assert ScimToken.objects.filter(workspace=acme.workspace).count() == 1

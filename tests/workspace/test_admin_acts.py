@@ -100,9 +100,7 @@ def test_deleted_people_are_listed_only_when_asked_for(acme: Company) -> None:
 def test_a_persons_page_says_what_they_use_saw_and_where_they_were(acme: Company) -> None:
     access.grant(acme.account, acme.member, actor=TESTS)
     access.reveal(acme.account, acme.member, actor=Actor.person(acme.member))
-    sections = {
-        section.title: section for section in acme.browser().get(page(acme.member)).context["detail"].sections
-    }
+    sections = {section.title: section for section in acme.browser().get(page(acme.member)).context["detail"].sections}
     assert [row[1] for row in sections["Accounts they can use"].rows][1] == "directly"
     assert "Operations" in sections["Accounts they can use"].rows[0][1]
     assert sections["Passwords they looked at"].rows[0][1] == "version 1"
@@ -257,7 +255,9 @@ def test_a_broken_chain_is_said(acme: Company) -> None:
 
 
 def test_the_log_is_filtered_by_subject_and_actor(acme: Company) -> None:
-    audit.record(acme.workspace, "person.looked_at", acme.member, actor=Actor.person(acme.owner), since=str(timezone.now()))
+    audit.record(
+        acme.workspace, "person.looked_at", acme.member, actor=Actor.person(acme.owner), since=str(timezone.now())
+    )
     for query in ("about=person&by=person", f"subject_id__exact={acme.member.pk}&by=person", "q=looked_at"):
         answer = acme.browser().get(f"/admin/workspace/auditevent/?{query}")
         assert [event.verb for event in answer.context["cl"].queryset] == ["person.looked_at"]

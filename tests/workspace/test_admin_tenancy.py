@@ -44,9 +44,7 @@ def test_every_page_of_the_site_is_visited_here() -> None:
 
 
 @pytest.mark.parametrize("name", object_pages())
-def test_anothers_id_is_an_id_that_does_not_exist(
-    name: str, owner: Client, acme: Company, rival: Company
-) -> None:
+def test_anothers_id_is_an_id_that_does_not_exist(name: str, owner: Client, acme: Company, rival: Company) -> None:
     before = everything_of(rival)
     for answer in (
         owner.get(address(name, rival), follow=True),
@@ -59,9 +57,7 @@ def test_anothers_id_is_an_id_that_does_not_exist(
 
 
 @pytest.mark.parametrize("name", object_pages())
-def test_a_page_of_ones_own_takes_nothing_of_anothers(
-    name: str, owner: Client, acme: Company, rival: Company
-) -> None:
+def test_a_page_of_ones_own_takes_nothing_of_anothers(name: str, owner: Client, acme: Company, rival: Company) -> None:
     before = everything_of(rival)
     own = address(name, acme)
     shown = [owner.get(own, follow=True), owner.post(own, forged(acme, rival), follow=True)]
@@ -104,9 +100,7 @@ def test_a_search_for_another_finds_nothing(name: str, owner: Client, acme: Comp
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_filters_name_no_other_tenant_and_take_none(
-    name: str, owner: Client, acme: Company, rival: Company
-) -> None:
+def test_filters_name_no_other_tenant_and_take_none(name: str, owner: Client, acme: Company, rival: Company) -> None:
     path = address(name, acme)
     assert "By workspace" not in text_of(owner, path)
     for lookup in ("workspace__id__exact", "workspace", "workspace__slug__startswith"):
