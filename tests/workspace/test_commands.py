@@ -32,9 +32,12 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "purge_user": lambda rival: ("acme", rival.member.id, "--yes", "--despite-exposures"),
     "retry_rotations": lambda rival: ("acme", "--account", "Of rival alone"),
     "issue_scim_token": lambda rival: ("acme", "--label", "x", "--show-token"),
+    "scim_doctor": lambda rival: ("acme",),
+    "prune": lambda rival: ("--days", "1"),
     "revoke_scim_token": lambda rival: ("acme", strangers.everything(rival)["ScimToken"][0]["id"]),
 }
-WITHIN_ACME = {"verify_audit", "issue_scim_token"}  # these name nobody, so they succeed and stay at home
+# These name nobody, so they succeed and stay at home; prune keeps what is younger than its days, whosever it is.
+WITHIN_ACME = {"verify_audit", "issue_scim_token", "prune"}
 
 
 def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -70,7 +73,7 @@ def test_help_shows_an_example_that_parses(name: str) -> None:
     assert parser.parse_args(shlex.split(command.example))
 
 
-@pytest.mark.parametrize("name", sorted(set(support_commands()) - {"create_workspace"}))
+@pytest.mark.parametrize("name", sorted(set(support_commands()) - {"create_workspace", "prune"}))
 def test_a_workspace_that_does_not_exist_is_said(db: None, name: str) -> None:
     more = {"offboard": ["x", "--cause", "y"], "issue_scim_token": ["--label", "x"]}
     named = {"purge_user", "set_workspace_owner", "revoke_scim_token"}
