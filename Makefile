@@ -10,7 +10,7 @@ BUILT := .venv/built-from.lock
 CHECKING := CERBY_MODE=test DJANGO_SETTINGS_MODULE=cerby.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset story test lint lock
+.PHONY: help demo demo-reset story test bench-scim lint lock
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -27,6 +27,9 @@ story: $(BUILT) ## Play Okta against the demo and prove each promise (starts a d
 
 test: $(BUILT) ## Run all tests (ARGS="tests/scim -x"); REQUIRE_ALL=1 turns skips into failures
 	@exec $(VENV) -m pytest $(ARGS)
+
+bench-scim: $(BUILT) ## Measure SCIM beside its peers (ARGS="--only lifecycle", ARGS=--quick); see benchmarks/README.md
+	@exec $(VENV) -m benchmarks.scim $(ARGS)
 
 lint: $(BUILT) ## Check style, types, imports, settings and missing migrations
 	@$(VENV) -m ruff check --quiet

@@ -1,0 +1,1 @@
+"""Measures Cerby's SCIM beside its peers: `make bench-scim`, explained in README.md."""

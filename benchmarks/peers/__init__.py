@@ -1,0 +1,1 @@
+"""What Cerby is measured beside, each as small as it can be."""

@@ -1,0 +1,5 @@
+"""As the README has it."""
+
+from django.urls import include, path
+
+urlpatterns = [path("scim/v2/", include("django_scim.urls"))]

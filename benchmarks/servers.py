@@ -1,0 +1,175 @@
+"""The stage: the embedded engines in a folder of their own, a database for each server, and the servers.
+
+All run behind the same web server with the same settings: those of `cerby.web`, two processes of eight threads.
+"""
+
+import base64
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from benchmarks.drivers import Connection
+from cerby.engines import Addresses, Engines
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+START_SECONDS: Final = 60
+MIGRATE_SECONDS: Final = 180
+WORKERS: Final = 2
+THREADS: Final = 8
+WEB_SERVERS: Final = ("gthread", "sync", "granian")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running web server: `base` is the path before /Users, `processes` the ids of its workers."""
+
+    name: str
+    port: int
+    token: str
+    base: str
+    database_url: str
+    log: Path
+    pid: int
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(self.port, self.token)
+
+    def workers(self) -> list[int]:
+        """The ids of the worker processes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+
+class Stage:
+    """Starts databases and servers; use it with `with`, which ends and removes all of them."""
+
+    def __init__(self, web_server: str = "gthread", *, threads: int = THREADS) -> None:
+        self.web_server = web_server
+        self.threads = threads
+        self.home = Path(tempfile.mkdtemp(prefix="cerby-benchmark-"))
+        self.home.chmod(0o711)  # as root the engines run as another account, which must reach its folder in here
+        self._engines = Engines(self.home / "engines")
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.addresses: Addresses
+
+    def __enter__(self) -> "Stage":
+        self.addresses = self._engines.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.send_signal(signal.SIGINT)  # at once, without waiting for connections kept alive
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._engines.release()
+        self._engines.wipe()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def database(self, name: str) -> str:
+        """The URL of a new, empty database."""
+        with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"of_{name}")))
+        return urlunsplit(urlsplit(self.addresses.database_url)._replace(path=f"/of_{name}"))
+
+    def migrate(self, database_url: str, settings: str, *arguments: str) -> None:
+        """`manage.py migrate` under the settings of one of the projects."""
+        environment = self._environment(database_url) | {"DJANGO_SETTINGS_MODULE": settings}
+        command = [sys.executable, "-m", "django", "migrate", "-v", "0", *arguments]
+        subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=MIGRATE_SECONDS)  # noqa: S603
+
+    def serve(
+        self, name: str, application: str, *, database_url: str = "", token: str = "", base: str = "/scim/v2",
+        workers: int = WORKERS, web_server: str = "",
+    ) -> Server:  # fmt: skip
+        """A web server with this WSGI application, once it takes connections."""
+        port, log = _free_port(), self.home / f"{name}.log"
+        more = {"CERBY_PORT": str(port), "CERBY_WEB_WORKERS": str(workers), "CERBY_WEB_THREADS": str(self.threads)}
+        command = _command(web_server or self.web_server, application, port, workers, self.threads)
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603
+                command, cwd=ROOT, env=self._environment(database_url) | more, stdout=output, stderr=output
+            )
+        self._processes.append(process)
+        _await(port, process, log)
+        return Server(name, port, token, base, database_url, log, process.pid)
+
+    def _environment(self, database_url: str) -> dict[str, str]:
+        """Nothing of Cerby's environment outside gets in; nobody is throttled, though requests are counted."""
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("CERBY_")}
+        return outside | {
+            "CERBY_MODE": "test",
+            "CERBY_SECRET_KEY": secrets.token_urlsafe(64),
+            "CERBY_ENCRYPTION_KEYS": base64.b64encode(os.urandom(32)).decode(),
+            "CERBY_SCIM_REQUESTS_PER_MINUTE": "100000000",
+            "CERBY_BASE_URL": "http://127.0.0.1:8000",
+            "DATABASE_URL": database_url,
+            "REDIS_URL": self.addresses.redis_url,
+        }
+
+
+@contextmanager
+def opened(server: Server) -> Iterator[psycopg.Connection]:
+    """A connection of the benchmark's own to a server's database, in autocommit."""
+    with psycopg.connect(server.database_url, autocommit=True) as connection:
+        yield connection
+
+
+def memory_of(pids: list[int]) -> Mapping[int, int]:
+    """Resident memory of processes, in KiB."""
+    found = {}
+    for pid in pids:
+        status = Path(f"/proc/{pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        found[pid] = int(line.split()[1])
+    return found
+
+
+def _command(web_server: str, application: str, port: int, workers: int, threads: int) -> list[str]:
+    match web_server:
+        case "gthread":
+            return [sys.executable, "-m", "gunicorn", "--config", "python:cerby.web", application]
+        case "sync":  # gunicorn makes gthread of sync with more than one thread
+            more = ["--worker-class", "sync", "--threads", "1"]
+            return [sys.executable, "-m", "gunicorn", "--config", "python:cerby.web", *more, application]
+        case _:
+            options = {"interface": "wsgi", "port": port, "workers": workers, "blocking-threads": threads}
+            words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+            return [sys.executable, "-m", "granian", *words, f"{application}:application"]
+
+
+def _await(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"A server did not start:\n{log.read_text()[-3000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
