@@ -15,6 +15,6 @@ def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[
     named = Q(resource_id=user.pk)
     for text in (user.user_name, user.email):
         named |= Q(detail__icontains=text) if text else Q()
-    events = ProvisioningEvent.objects.filter(named, workspace_id=user.workspace_id).exclude(detail="")
+    events = ProvisioningEvent.objects.filter(named, workspace=user.workspace).exclude(detail="")
     details = events.update(detail="")
     return {**offboarding.purge(user, actor=actor, despite_exposures=despite_exposures), "log details": details}

@@ -25,7 +25,7 @@ PRODUCTION = {
 def manage(command: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """`manage.py` with these variables and nothing else of Cerby's."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
-    return subprocess.run(  # noqa: S603  # our own manage.py
+    return subprocess.run(  # our own manage.py
         [sys.executable, "manage.py", command, *arguments], cwd=ROOT, env={**kept, **variables},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

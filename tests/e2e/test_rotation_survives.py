@@ -86,11 +86,12 @@ def test_a_departure_is_answered_while_the_broker_is_gone(
     acme: Company, leaver: User, addresses: Addresses, log: Path
 ) -> None:
     login = postgres_login(acme, leaver, addresses, "reports")
-    url, current_app.conf.broker_url = current_app.conf.broker_url, "redis://127.0.0.1:1/0"
+    url = current_app.conf.broker_url
+    current_app.conf.update(broker_url="redis://127.0.0.1:1/0")
     try:
         assert acme.okta().delete(f"/scim/v2/Users/{leaver.id}").status_code == 204
     finally:
-        current_app.conf.broker_url = url
+        current_app.conf.update(broker_url=url)
     with running(SWEEP, log), running(WORKER, log):
         eventually(nothing_left_to_do, "the sweep finds the job", log=log)
     assert_old_dead_and_new_accepted(login)

@@ -1,6 +1,5 @@
 """The engine against a target that misbehaves: probe, decide, never lose a password, never call an old one dead."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -19,13 +18,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, acme: Company) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch, acme: Company) -> Server:
     """Acme's Router on a model target that knows its first password."""
     ModelConnector.server = Server(accepted={acme.account_password.reveal()})
     monkeypatch.setitem(connectors.REGISTRY, "model", ModelConnector)
     Account.objects.filter(pk=acme.account.pk).update(connector="model", target={})
     acme.account.refresh_from_db()
-    yield ModelConnector.server
+    return ModelConnector.server
 
 
 @pytest.fixture
@@ -162,7 +161,8 @@ def test_a_password_changed_behind_our_back_is_reset_by_the_admin_account(
     acme: Company, server: Server, job: RotationJob
 ) -> None:
     server.accepted, server.admin_password = {"somebody changed it"}, "admin-secret"
-    admin = accounts.create(acme.workspace, "Router admin", actor=TESTS, password=Secret("admin-secret"), username="adm")
+    secret = Secret("admin-secret")
+    admin = accounts.create(acme.workspace, "Router admin", actor=TESTS, password=secret, username="adm")
     Account.objects.filter(pk=acme.account.pk).update(admin_account=admin)
     assert run(job).state == JobState.DONE
     assert_proved(acme, server)

@@ -8,7 +8,7 @@ from rotation.passwords import ALPHABETS, Policy, generate
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 
-CLASSES = [str(name) for name in ALPHABETS]
+CLASSES = list(ALPHABETS)
 
 
 @given(

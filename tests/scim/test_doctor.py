@@ -111,7 +111,8 @@ def test_events_past_their_time_are_pruned_and_others_kept(acme: Company, rival:
 
 def test_a_purged_persons_name_is_in_no_event(acme: Company, rival: Company) -> None:
     for company in (acme, rival):
-        send(company.okta(), "POST", "/Users", create_body("member", userName=f"member@{company.workspace.slug}.example"))
+        taken = f"member@{company.workspace.slug}.example"
+        send(company.okta(), "POST", "/Users", create_body("member", userName=taken))
     people.deactivate(acme.member, actor=TESTS, reason="left")
     gone = erasure.purge(User.objects.get(pk=acme.member.pk), actor=TESTS)
     assert gone["log details"] == 1

@@ -37,7 +37,10 @@ def test_a_whole_chain_holds(acme: Company, rival: Company) -> None:
     assert not AuditSeal.objects.for_workspace(rival.workspace).exists()
 
 
-@pytest.mark.parametrize("change", ["verb = 'forged'", "at = at - interval '1 day'", "detail = '{}'", "actor_label = 'x'"])
+CHANGES = ["verb = 'forged'", "at = at - interval '1 day'", "detail = '{}'", "actor_label = 'x'"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_event_breaks_the_chain_at_its_place(acme: Company, change: str) -> None:
     audit.seal(acme.workspace)
     victim = AuditEvent.objects.for_workspace(acme.workspace).order_by("id")[2]

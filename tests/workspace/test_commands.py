@@ -44,7 +44,7 @@ def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`manage.py` as a process of its own, on the database of the tests."""
     database = connection.settings_dict
     url = f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-    return subprocess.run(  # noqa: S603  # our own manage.py
+    return subprocess.run(  # our own manage.py
         [sys.executable, "manage.py", *arguments], cwd=ROOT, env={**os.environ, "DATABASE_URL": url},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -106,7 +106,7 @@ class Uses:
             json.dumps(ports or {}),
         ]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(command, env=environment, **pipes, **options)  # noqa: S603
+        process = subprocess.Popen(command, env=environment, **pipes, **options)
         self.processes.append(process)
         return process
 

@@ -107,7 +107,7 @@ def test_a_forked_process_goes_on_using_them(used_home: Path, uses: Uses) -> Non
         "if os.fork(): os._exit(0)\n"
         "print(os.getpid(), flush=True); sys.stdin.read()\n"
     )
-    parent = subprocess.Popen(  # noqa: S603
+    parent = subprocess.Popen(
         [sys.executable, "-c", program, str(used_home)],
         cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

