@@ -19,7 +19,7 @@ from scim.elements import (
     without,
 )
 from scim.errors import InvalidPath, InvalidValue, Mutability, NoTarget, shown
-from scim.filters import AttributeType
+from scim.filters import AttributeType, get
 from scim.grammar import And, AttributePath, Comparison, Node, parse_path
 from scim.members import Add, GroupChanges, Remove, Replace, member_changes
 from scim.operations import Operation, parse_operations
@@ -39,9 +39,10 @@ class Schema:
     """What apply must know of a resource type. Letter case is of no account; the spelling is what is stored.
 
     `attributes` are the top-level names; `multi_valued` and `complex` (single-valued with sub-attributes) say
-    what some of them are; `booleans` and `read_only` may be dotted ("emails.primary"); `extensions` are URNs,
-    whose attributes, where they must be listed, are "urn:…:2.0:User:name". id, externalId, schemas and meta
-    need not be named: id and meta are read-only, schemas is multi-valued.
+    what some of them are; `required` ones keep a value; `booleans` and `read_only` may be dotted
+    ("emails.primary"); `extensions` are URNs, whose attributes, where they must be listed, are
+    "urn:…:2.0:User:name". id, externalId, schemas and meta need not be named: id and meta are read-only,
+    schemas is multi-valued.
     """
 
     urn: str
@@ -50,6 +51,7 @@ class Schema:
     complex: frozenset[str] = frozenset()
     booleans: frozenset[str] = frozenset()
     read_only: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
 
 
@@ -64,6 +66,7 @@ def apply(resource: JsonObject, operations: Any, schema: Schema) -> JsonObject:
     patch = _Patch(deepcopy(resource), schema)
     for operation in parse_operations(operations):
         patch.run(operation)
+    patch.check_required(resource)
     return patch.resource
 
 
@@ -111,6 +114,12 @@ class _Patch:
             raise InvalidValue(f"A {operation.op} without a 'path' needs an object of attributes as its 'value'.")
         else:
             self._merge(operation.op, operation.value)
+
+    def check_required(self, before: JsonObject) -> None:
+        """A required attribute that becomes unassigned is an error of mutability (RFC 7644 section 3.5.2.2)."""
+        for name in sorted(self.schema.required):
+            if get(before, name) and not get(self.resource, name):
+                raise Mutability(f"'{name}' is required and cannot be removed.")
 
     def _merge(self, op: str, value: JsonObject) -> None:
         """A value without a path: its keys are paths: plain, dotted, filtered, under a URN."""
@@ -205,7 +214,18 @@ class _Patch:
         base = current if isinstance(current, dict) else {}
         if target.sub is not None:
             return merge(base, {target.sub: value})
+        if target.urn is not None and target.key in self.complex and not isinstance(value, dict):
+            return self._referred(target, value)
         return merge(base, value) if isinstance(value, dict) else value
+
+    def _referred(self, target: _Target, value: Any) -> Any:
+        """Entra sends the manager as a bare id, or as a list of one: what is known of the last one goes."""
+        given = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(given, str):
+            return {"value": given} if given else None
+        if given is None or given == [] or isinstance(given, dict):
+            return given
+        raise InvalidValue(f"'{target}' takes an object.")
 
     def _check_shape(self, target: _Target, value: Any) -> None:
         """What a single-valued attribute cannot take; an extension's are not known and kept as sent."""
