@@ -129,11 +129,11 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def everything_of(company: Company) -> dict[str, list[dict[str, Any]]]:
+def everything_of(company: Company) -> dict[str, list[Any]]:
     """Every row of the company, for comparing before and after."""
     models: list[type[Model]] = [User, AuditEvent]
     models += [model for model in apps.get_models() if issubclass(model, TenantModel)]
-    rows = {}
+    rows: dict[str, list[Any]] = {}
     for model in models:
         mine = model._default_manager.filter(workspace=company.workspace)
         rows[model._meta.label] = list(mine.order_by("pk").values())

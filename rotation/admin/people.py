@@ -57,24 +57,21 @@ class DepartingPersonAdmin(PersonAdmin):
     @button_for("Offboard", url_path="offboard", icon="person_off", variant=ActionVariant.DANGER)
     def offboard(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(user: User) -> Act:
+            def leave(data: dict[str, Any]) -> str:
+                cause = data["cause"] or "Offboarded by an Owner."
+                done = offboarding.offboard(user, actor=actor(request), cause=cause)
+                if done is None:
+                    raise Refused(f"{user} had no access any more.")
+                act.next = url(done)
+                return f"{user} is out. What they could have known is being changed."
+
             act = Act(
                 f"Offboard {user}", "Offboard", ConfirmForm(bound(request), user=user), leave, dangerous=True,
                 text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)), warning=last_owner_warning(user),
             )  # fmt: skip
             if not act.refusal:
                 act.sections = preview_of(user)
-            subject.append((user, act))
             return act
-
-        subject: list[tuple[User, Act]] = []
-
-        def leave(data: dict[str, Any]) -> str:
-            user, act = subject[0]
-            done = offboarding.offboard(user, actor=actor(request), cause=data["cause"] or "Offboarded by an Owner.")
-            if done is None:
-                raise Refused(f"{user} had no access any more.")
-            act.next = url(done)
-            return f"{user} is out. What they could have known is being changed."
 
         return self.act_on(request, object_id, make)
 
