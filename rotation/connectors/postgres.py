@@ -93,13 +93,11 @@ class Postgres(Connector):
 
     def _await_end(self, session: Session, pids: Sequence[str], deadline: Deadline) -> None:
         """Returns when none of them is left. Raises TargetError UNREACHABLE when some are at the end of the time."""
-        while True:
-            rows = session.query(
-                b"SELECT pid" + _SESSIONS + b" AND pid = ANY ($2::integer[])", self.username, f"{{{','.join(pids)}}}"
-            )
-            if not rows:
-                return
-            time.sleep(min(POLL_SECONDS, deadline.left()))
+        statement, wanted = b"SELECT pid" + _SESSIONS + b" AND pid = ANY ($2::integer[])", f"{{{','.join(pids)}}}"
+        while left := session.query(statement, self.username, wanted):
+            if deadline.left() <= 2 * POLL_SECONDS:
+                raise TargetError(FailureKind.UNREACHABLE, f"{len(left)} session(s) of {self.username} do not end.")
+            time.sleep(POLL_SECONDS)
 
     def _refuse_unusable_role(self, session: Session) -> None:
         rows = session.query(_ROLE, self.username)

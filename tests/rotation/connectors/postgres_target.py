@@ -33,6 +33,10 @@ class PostgresSession:
             return False
         return True
 
+    def backend(self) -> int:
+        """The process that serves it on the server, which runs on this machine."""
+        return self._connection.info.backend_pid
+
     def close(self) -> None:
         self._connection.close()
 

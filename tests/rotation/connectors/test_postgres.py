@@ -1,5 +1,7 @@
 """PostgreSQL roles: the contract, and what only PostgreSQL does."""
 
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,6 +229,21 @@ def test_sessions_nobody_may_end_keep_the_exposure_open(target: PostgresTarget, 
         target.connector(username).close_sessions(new=random_password(), admin=admin)
     assert failure.value.kind is FailureKind.AUTHENTICATION
     assert session.is_alive()
+    session.close()
+
+
+def test_a_session_that_does_not_end_is_not_called_closed(target: PostgresTarget, old: Secret) -> None:
+    session = target.open_session(username := target.make_login(old), old)
+    backend = session.backend()
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        with pytest.raises(TargetError, match="do not end") as failure:
+            target.connector(username, timeout=1).close_sessions(new=old, admin=target.admin)
+        assert failure.value.kind is FailureKind.UNREACHABLE
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert until(lambda: not session.is_alive())
+    assert target.connector(username).close_sessions(new=old, admin=target.admin).sessions == 0
     session.close()
 
 
