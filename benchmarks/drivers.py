@@ -152,7 +152,7 @@ def _client(scenario: Scenario, repeats: int, barrier: Any, sender: Any) -> None
         start = time.monotonic()
         for number in range(repeats):
             for name, act in scenario(number):
-                measured.append((name, timed(act)))  # noqa: PERF401
+                measured.append((name, timed(act)))
         sender.send((measured, start, time.monotonic()))
     except Exception as error:
         sender.send(f"{type(error).__name__}: {error}")

@@ -6,9 +6,10 @@ The machine is never quiet: peers take turns, round after round, and the ratios 
 import argparse
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from benchmarks import lifecycle, seeding
+from benchmarks import lifecycle, seeding, sizes
 from benchmarks.drivers import Timings
 from benchmarks.report import ratios, say, spread, table
 from benchmarks.servers import WEB_SERVERS, Server, Stage
@@ -59,7 +60,104 @@ def _show(title: str, measured: dict[str, list[Timings]]) -> None:
     table(title, head, rows)
 
 
-PARTS: Final[dict[str, Part]] = {"lifecycle": lifecycles}
+def lists(options: argparse.Namespace) -> None:
+    """Pages of 100 of many people, beside stock django-scim2."""
+    people, rounds = (2_000, 5) if options.quick else (10_000, 15)
+    with Stage(options.web_server) as stage:
+        servers = [seeding.cerby(stage, people=people), seeding.stock(stage, people=people)]
+        found = sizes.side_by_side({server.name: sizes.page(server, people) for server in servers}, rounds)
+        _beside(f"A page of 100 of {people:,} people, anywhere in the list", found)
+
+
+def members(options: argparse.Namespace) -> None:
+    """1,000 members in one PATCH, and one member into a large team, beside stock django-scim2."""
+    people, rounds = (2_000, 3) if options.quick else (10_000, 7)
+    with Stage(options.web_server) as stage:
+        servers = [seeding.cerby(stage, people=people + 1), seeding.stock(stage, people=people + 1)]
+        empty = {server: seeding.team(server, 0, name="Empty") for server in servers}
+        _beside("1,000 members added in one PATCH", sizes.joins(empty, range(1, 1001), rounds))
+        full = {server: seeding.team(server, people) for server in servers}
+        found = sizes.joins(full, range(people + 1, people + 2), rounds)
+        _beside(f"One member added to a team of {people:,}", found)
+
+
+def growth(options: argparse.Namespace) -> None:
+    """What a large company pays more than a small one, each with a server of its own; and a whole large team."""
+    small, rounds = 1_000, 10 if options.quick else 40
+    large, crowd = (50_000, 5_000) if options.quick else (1_000_000, 100_000)
+    with Stage(options.web_server) as stage:
+        companies = {
+            seeding.cerby(stage, people=people, name=name): people
+            for people, name in ((small, "small"), (large, "large"))
+        }
+        teams = {server: seeding.team(server, min(people, crowd)) for server, people in companies.items()}
+        rows = []
+        for what, act in (
+            ("match by userName", sizes.match),
+            *((f"page of 100, {where}", partial(sizes.page, where=where)) for where in ("start", "middle", "end")),
+        ):
+            acts = {server.name: act(server, people) for server, people in companies.items()}
+            rows.append(_grown(what, sizes.side_by_side(acts, rounds)))
+        newcomers = {server: seeding.newcomer(server) for server in companies}
+        found = sizes.joins_of(teams, newcomers, rounds)
+        rows.append(_grown(f"one member into a team of {small:,} / {crowd:,}", found))
+        table(f"{small:,} people against {large:,}", ["", "small, ms", "large, ms", "large costs"], rows)
+        _whole_team(stage, next(server for server in companies if server.name == "large"), crowd, rounds // 4)
+
+
+def _whole_team(stage: Stage, server: Server, crowd: int, rounds: int) -> None:
+    """Beside the floor, where the database builds the JSON and a bare view sends it."""
+    bare = seeding.bare(stage, people=0)
+    acts = {each.name: sizes.whole_team(each, seeding.team(each, crowd, name="Read")) for each in (server, bare)}
+    found = sizes.side_by_side(acts, rounds)
+    table(
+        f"A whole team of {crowd:,} members",
+        ["Cerby, ms", "its SQL and its bytes, ms", "Cerby costs"],
+        [
+            [
+                _ms(found[server.name]),
+                _ms(found["floor"]),
+                ratios(found["floor"], found[server.name], better_is_more=False),
+            ]
+        ],
+    )
+
+
+def memory(options: argparse.Namespace) -> None:
+    """A worker's memory while an import reads everybody."""
+    people = 50_000 if options.quick else 1_000_000
+    with Stage(options.web_server) as stage:
+        server = seeding.cerby(stage, people=people)
+        sizes.imported(server, 2_000, seconds=60)  # what is loaded once is loaded
+        read, seconds, samples = sizes.imported(server, people, seconds=options.import_seconds)
+        rows = [[f"{done:,}", f"{kib / 1024:.1f}"] for done, kib in samples]
+        table(f"Import of {read:,} people in {seconds:.0f} s", ["people read", "workers' memory, MiB"], rows)
+
+
+def _beside(title: str, found: sizes.Samples) -> None:
+    rows = [
+        [name, _ms(seconds), "1" if name == "cerby" else ratios(found["cerby"], seconds, better_is_more=False)]
+        for name, seconds in found.items()
+    ]
+    table(title, ["", "ms", "Cerby is"], rows)
+
+
+def _grown(what: str, found: sizes.Samples) -> list[str]:
+    more = statistics.median(found["large"]) / statistics.median(found["small"])
+    return [what, _ms(found["small"]), _ms(found["large"]), f"{more:.2f} ×"]
+
+
+def _ms(seconds: list[float]) -> str:
+    return spread([value * 1000 for value in seconds], digits=1)
+
+
+PARTS: Final[dict[str, Part]] = {
+    "lifecycle": lifecycles,
+    "lists": lists,
+    "members": members,
+    "growth": growth,
+    "memory": memory,
+}
 
 
 def _options() -> argparse.Namespace:
@@ -67,6 +165,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
     parser.add_argument("--peers", action="append", help="lifecycle beside these alone; may be given again")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
+    parser.add_argument("--import-seconds", type=float, default=240, help="the longest that the import may take")
     parser.add_argument("--web-server", choices=WEB_SERVERS, default=WEB_SERVERS[0])
     return parser.parse_args()
 

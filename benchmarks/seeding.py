@@ -115,6 +115,17 @@ def team(server: Server, members: int, *, name: str = "Everybody") -> Team:
         return _cerby_team(connection, members, name)
 
 
+def newcomer(server: Server) -> range:
+    """The number of one more person on a server of ours, who is in no team."""
+    with opened(server) as connection:
+        row = connection.execute("SELECT workspace_id, count(*) FROM workspace_user GROUP BY 1").fetchone()
+        assert row is not None
+        workspace, number = row[0], row[1] + 1
+        more = _CERBY_PEOPLE.replace("generate_series(1, %(people)s)", "generate_series(%(people)s, %(people)s)")
+        connection.execute(more, {"prefix": _PREFIX, "workspace": workspace, "people": number})
+    return range(number, number + 1)
+
+
 def _cerby_team(connection: psycopg.Connection, members: int, name: str) -> Team:
     row = connection.execute("SELECT id FROM workspace_workspace").fetchone()
     assert row is not None

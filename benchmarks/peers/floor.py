@@ -94,7 +94,8 @@ def _workspace(request: HttpRequest) -> UUID:
 def _rows(statement: str, params: list[Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
 
 
 def _values(said: dict[str, Any]) -> list[Any]:
