@@ -272,7 +272,10 @@ UNFOLD: dict[str, Any] = {
             },
             {
                 "title": "Okta",
-                "items": [{"title": "SCIM tokens", "icon": "vpn_key", "link": _page("scim_scimtoken")}],
+                "items": [
+                    {"title": "SCIM tokens", "icon": "vpn_key", "link": _page("scim_scimtoken")},
+                    {"title": "Provisioning log", "icon": "sync", "link": _page("scim_provisioningevent")},
+                ],
             },
         ],
     },

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from rotation import jobs, offboarding
 from rotation.models import Offboarding, RotationJob
 from rotation.states import JobState
-from scim.models import ScimToken
+from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company, password_hash
 from workspace import access, accounts, audit, people, teams
 from workspace.audit import Actor
@@ -29,6 +29,7 @@ def populate(company: Company) -> None:
     access.reveal(company.account, leaver, actor=Actor.person(leaver))
     offboarding.offboard(leaver, actor=Actor.person(company.owner), cause=DEPARTURE)
     needs_person(company)
+    company.okta().delete(f"/scim/v2/Groups/{company.owner.pk}")  # refused: an event of the provisioning log
     while audit.seal(company.workspace):
         pass
 
@@ -77,6 +78,7 @@ ROWS: Final[dict[str, Callable[[Company], Model]]] = {
     "rotation_offboarding": lambda company: Offboarding.objects.for_workspace(company.workspace).get(),
     "rotation_rotationjob": lambda company: RotationJob.objects.for_workspace(company.workspace).get(),
     "scim_scimtoken": lambda company: ScimToken.objects.for_workspace(company.workspace).get(),
+    "scim_provisioningevent": lambda company: ProvisioningEvent.objects.for_workspace(company.workspace).get(),
 }
 
 

@@ -1,0 +1,139 @@
+"""The provisioning log in the console: what Okta wrote, what was refused, why, and what to do about it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.sections import BaseSection
+
+from scim import causes
+from scim.models import Operation, ProvisioningEvent
+from workspace.admin.base import ChoiceFilter, ConsoleAdmin
+from workspace.admin.parts import NOTHING, Detail, Fact, badge, clipped, when
+from workspace.models import Team, User
+
+
+class ResultFilter(ChoiceFilter):
+    title = "result"
+    parameter_name = "result"
+    conditions = {
+        "done": ("Done", Q(status__lt=400)),
+        "refused": ("Refused", Q(status__gte=400)),
+        "token": ("Token refused", Q(status=401)),
+        "conflict": ("Name taken", Q(scim_type="uniqueness")),
+    }
+
+
+class OperationFilter(ChoiceFilter):
+    title = "operation"
+    parameter_name = "operation"
+    conditions = {operation.value: (operation.label, Q(operation=operation)) for operation in Operation}
+
+
+class ResourceFilter(ChoiceFilter):
+    title = "about"
+    parameter_name = "about"
+    conditions = {
+        "people": ("People", Q(resource_type="User")),
+        "teams": ("Teams", Q(resource_type="Group")),
+        "other": ("Neither", Q(resource_type="")),
+    }
+
+
+class Explanation(BaseSection):  # type: ignore[misc]  # unfold is untyped
+    """What a row folds out to: the cause in plain words, and what to do in Okta."""
+
+    def render(self) -> SafeString:
+        event: ProvisioningEvent = self.instance
+        cause = causes.of(event)
+        if cause is None:
+            changed = ", ".join(event.attributes) or "nothing, it was so already"
+            return format_html('<p class="console-explanation">Changed: {}.</p>', changed)
+        return format_html(
+            '<div class="console-explanation"><p>{} {}</p><p><strong>What to do:</strong> {}</p></div>',
+            cause.words,
+            event.detail,
+            cause.remedy,
+        )
+
+
+@admin.register(ProvisioningEvent)
+class ProvisioningEventAdmin(ConsoleAdmin):
+    """Each write by the identity provider and each refusal. Names of attributes only, never their values."""
+
+    list_display = ("at_", "result", "operation", "subject", "what", "token", "duration")
+    list_filter = (ResultFilter, OperationFilter, ResourceFilter)
+    list_sections = (Explanation,)
+    lookups = frozenset({"resource_id__exact"})
+    related = ("token",)
+    search_fields = ("detail", "request_id", "token__label")
+    search_help_text = "Detail, request id or token"
+    ordering = ("-at",)
+    empty_icon = "sync"
+    empty_title = "No requests yet"
+    empty_text = "Everything that Okta writes, and everything that was refused, will stand here."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the name of whom an event is about, within the event's own workspace."""
+        person = User.objects.filter(pk=OuterRef("resource_id"), workspace=OuterRef("workspace"))
+        team = Team.objects.filter(pk=OuterRef("resource_id"), workspace=OuterRef("workspace"))
+        names = Coalesce(Subquery(person.values("user_name")[:1]), Subquery(team.values("display_name")[:1]))
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.annotate(about=names)
+
+    @admin.display(description="When", ordering="at")
+    def at_(self, event: ProvisioningEvent) -> str:
+        return when(event.at)
+
+    @admin.display(description="Result", ordering="status")
+    def result(self, event: ProvisioningEvent) -> SafeString:
+        return _result(event)
+
+    @admin.display(description="About")
+    def subject(self, event: ProvisioningEvent) -> str:
+        return self._about(event)
+
+    @admin.display(description="What")
+    def what(self, event: ProvisioningEvent) -> str:
+        cause = causes.of(event)
+        return clipped(cause.words if cause else ", ".join(event.attributes) or "unchanged")
+
+    @admin.display(description="Took", ordering="duration_ms")
+    def duration(self, event: ProvisioningEvent) -> str:
+        return f"{event.duration_ms} ms"
+
+    def detail(self, request: HttpRequest, obj: ProvisioningEvent) -> Detail:
+        cause = causes.of(obj)
+        facts = [
+            Fact("When", when(obj.at)),
+            Fact("Operation", f"{obj.get_operation_display()} {obj.resource_type}".strip()),
+            Fact("About", self._about(obj)),
+            Fact("Changed", ", ".join(obj.attributes) or NOTHING),
+            Fact("Token", str(obj.token)),
+            Fact("HTTP status", f"{obj.status} {obj.scim_type}".strip()),
+            Fact("What Okta was told", obj.detail or NOTHING),
+            Fact("Took", f"{obj.duration_ms} ms"),
+            Fact("Request id", obj.request_id),
+        ]
+        if cause:
+            facts += [Fact("What happened", cause.words), Fact("What to do", cause.remedy)]
+        return Detail(facts, [], [_result(obj)])
+
+
+    @staticmethod
+    def _about(event: ProvisioningEvent) -> str:
+        name = getattr(event, "about", None)
+        if name is None or event.resource_id is None:
+            return event.resource_type or NOTHING
+        page = "workspace_user" if event.resource_type == "User" else "workspace_team"
+        address = reverse(f"admin:{page}_change", args=[event.resource_id])
+        return format_html('<a class="console-link" href="{}">{}</a>', address, name)
+
+
+def _result(event: ProvisioningEvent) -> SafeString:
+    return badge("Done", "success") if event.status < 400 else badge(f"Refused {event.status}", "danger")
