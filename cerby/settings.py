@@ -277,6 +277,17 @@ UNFOLD: dict[str, Any] = {
                     {"title": "Provisioning log", "icon": "sync", "link": _page("scim_provisioningevent")},
                 ],
             },
+            {
+                "title": "Platform",
+                "items": [
+                    {
+                        "title": "Workspaces",
+                        "icon": "domain",
+                        "link": _page("workspace_workspace"),
+                        "permission": lambda request: request.user.is_platform_staff,
+                    }
+                ],
+            },
         ],
     },
 }

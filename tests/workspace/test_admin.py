@@ -154,3 +154,9 @@ def test_a_page_costs_the_same_number_of_statements_however_much_there_is(acme: 
     after = {name: statements(browser, path) for name, path in addresses.items()}
     assert after == before
     assert max(after.values()) < 25
+
+
+def test_the_way_to_all_workspaces_is_shown_to_platform_staff_only(acme: Company) -> None:
+    link = f'href="{reverse("admin:workspace_workspace_changelist")}"'
+    assert link in text_of(acme.browser(support()), "/admin/workspace/user/")
+    assert link not in text_of(acme.browser(), "/admin/workspace/user/")
