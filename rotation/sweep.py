@@ -4,7 +4,7 @@ import logging
 
 from rotation import exposures, jobs
 from workspace import audit
-from workspace.models import AuditEvent, Workspace
+from workspace.models import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,5 @@ def attend() -> int:
 
 
 def seal_audit() -> None:
-    unsealed = AuditEvent.objects.filter(seal=None, workspace__isnull=False).values("workspace")
-    for workspace in Workspace.objects.filter(pk__in=unsealed):
+    for workspace in Workspace.objects.filter(pk__in=audit.unchained().values("workspace")):
         audit.seal(workspace)

@@ -74,3 +74,15 @@ def test_the_trail_of_a_purged_person_names_a_pseudonym_only(acme: Company) -> N
     assert str(acme.member.id) in trail
     assert "member@acme.example" not in trail
     assert PASSWORD not in trail
+
+
+def test_an_event_left_out_of_the_chain_is_told(acme: Company, rival: Company) -> None:
+    audit.seal(acme.workspace)
+    event = audit.record(acme.workspace, "test.more", acme.account, actor=TESTS)
+    assert audit.verify(acme.workspace) is None  # it has minutes to be chained
+    late = AuditEvent.objects.create(
+        workspace=acme.workspace, verb="test.late", actor_kind="system", at=event.at - 2 * audit.CHAINED_WITHIN
+    )
+    broken = audit.verify(acme.workspace)
+    assert broken is not None
+    assert (broken.event, broken.why) == (late.pk, "the event was never chained")
