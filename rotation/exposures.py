@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
@@ -11,6 +10,7 @@ from workspace import audit
 from workspace.access import Knowledge
 from workspace.audit import Actor
 from workspace.models import Account, RotationPolicy, SecretVersion
+from workspace.transactions import atomic
 
 
 def open_for(offboarding: Offboarding, known: Collection[Knowledge]) -> list[Knowledge]:
@@ -34,7 +34,7 @@ def open_for(offboarding: Offboarding, known: Collection[Knowledge]) -> list[Kno
     return rotating
 
 
-@transaction.atomic
+@atomic()
 def close_proved(account: Account, *, actor: Actor) -> int:
     """Close the account's exposures whose every version the person could have known is dead; how many."""
     alive = SecretVersion.objects.filter(
@@ -44,14 +44,14 @@ def close_proved(account: Account, *, actor: Actor) -> int:
     return _close(Exposure.objects.open().filter(account=account).exclude(Exists(alive)), Outcome.PROVED_DEAD, actor)
 
 
-@transaction.atomic
+@atomic()
 def close_changed_by_hand(account: Account, new: SecretVersion, *, actor: Actor) -> int:
     """Close the account's exposures on a person's word that `new` replaced what was known; how many."""
     known_before = Exposure.objects.open().filter(account=account, version__number__lt=new.number)
     return _close(known_before, Outcome.CHANGED_BY_HAND, actor)
 
 
-@transaction.atomic
+@atomic()
 def complete_if_closed(offboarding: Offboarding, *, actor: Actor) -> bool:
     """Write the offboarding off as complete when nothing of it is open."""
     Offboarding.objects.select_for_update(no_key=True).get(pk=offboarding.pk)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from django.db import transaction
-
 from rotation import exposures, jobs
 from rotation.models import Offboarding
 from workspace import access, audit, people
@@ -11,6 +9,7 @@ from workspace.access import Knowledge
 from workspace.audit import Actor
 from workspace.errors import Refused
 from workspace.models import Account, Grant, TeamMembership, User, Workspace
+from workspace.transactions import atomic
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def preview(user: User) -> Preview:
     )
 
 
-@transaction.atomic
+@atomic()
 def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
     """End a person's access now, write down what they could have known, and have it changed.
 
@@ -60,7 +59,7 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
     return offboarding
 
 
-@transaction.atomic
+@atomic()
 def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[str, int]:
     """Delete a person's data for good, at the customer's request. Raises Refused while exposures are open."""
     if not despite_exposures:

@@ -2,7 +2,7 @@
 
 PUT and PATCH end in the same place: PATCH is applied to the resource as it stands, and the result is a PUT.
 A provider's member operations never pass through a document, since a team may have 100,000 members.
-`scim.writes` calls them: lock, then from_dict, replace, handle_operations or delete, then finish.
+`scim.writes` calls them, with the row locked: from_dict, replace, handle_operations or delete, then finish.
 """
 
 from typing import Any
@@ -59,9 +59,6 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
     def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
         return self.many([self.obj], projection or Projection())[0]
 
-    def lock(self) -> None:
-        self.obj = people.lock(self.obj)
-
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.user_wishes(document, derived_name=documents.derived_name(self.obj))
 
@@ -70,7 +67,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         self.save()
 
     def handle_operations(self, operations: Any) -> None:
-        patched = patch.apply(self.to_dict(), operations, USER)
+        patched = patch.apply(documents.user_document(self.obj, []), operations, USER)  # groups are not ours to patch
         self.replace({"roles": [], **patched})  # a removed role is a Member's, not an unmentioned one
 
     def save(self) -> None:
@@ -129,7 +126,10 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         return next((user for user in found if not user.is_active), None)
 
     def _update(self) -> None:
-        self.changed.update(people.changes(self.obj, self.wishes.profile))
+        changes = people.changes(self.obj, self.wishes.profile)
+        if not changes and self.obj.provisioned_at is not None:
+            return
+        self.changed.update(changes)
         self.obj = people.update_profile(self.obj, self.wishes.profile, actor=self.actor, managed=True)
 
     def _set_role(self) -> None:
@@ -149,7 +149,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         if self.obj.is_active:
             self.changed.add("active")
         offboarding.offboard(self.obj, actor=self.actor, cause=self.cause)
-        self.obj.refresh_from_db()
+        self.obj = people.lock(self.obj)
 
 
 class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
@@ -186,9 +186,6 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
     def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
         return self.many([self.obj], projection or Projection())[0]
 
-    def lock(self) -> None:
-        self.obj = teams.lock(self.obj)
-
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.group_wishes(document)
 
@@ -202,7 +199,7 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
         if rest:
             self.replace(patch.apply(documents.group_document(self.obj, None), rest, GROUP))
         self._change_members(changes)
-        self.obj.refresh_from_db()
+        self.obj = teams.lock(self.obj)
 
     def save(self) -> None:
         """Apply the wishes: the whole group."""
@@ -222,7 +219,7 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
             )  # fmt: skip
         if wishes.members is not None:
             self._note(teams.set_members(self.obj, wishes.members, actor=self.actor))
-            self.obj.refresh_from_db()
+            self.obj = teams.lock(self.obj)
 
     def finish(self) -> None:
         """Everything was done in the transaction."""

@@ -20,7 +20,7 @@ Adapter = UserAdapter | GroupAdapter
 
 @dataclass(frozen=True)
 class Kind:
-    """`rows(workspace, filter)` and `find(workspace, id)` see the workspace's own resources only."""
+    """`rows(workspace, filter)`, `find` and `lock` (workspace, id) see the workspace's own resources only."""
 
     name: str
     endpoint: str
@@ -28,6 +28,7 @@ class Kind:
     adapter: type[Adapter]
     rows: Callable[[Workspace, str | None], QuerySet[Any]]
     find: Callable[[Workspace, UUID], Any]
+    lock: Callable[[Workspace, UUID], Any]
     sorts: Mapping[str, Combinable]
 
     def new(self, request: HttpRequest) -> Adapter:
@@ -35,13 +36,24 @@ class Kind:
 
     def existing(self, request: HttpRequest, identifier: str) -> Adapter:
         """The resource of that id in the token's workspace. Anything else is a 404, a malformed id too."""
+        return self._adapted(self.find, request, identifier)
+
+    def locked(self, request: HttpRequest, identifier: str) -> Adapter:
+        """The same, locked until the transaction ends."""
+        return self._adapted(self.lock, request, identifier)
+
+    def _adapted(self, find: Callable[[Workspace, UUID], Any], request: HttpRequest, identifier: str) -> Adapter:
         try:
-            found = self.find(request.workspace, UUID(identifier))  # type: ignore[attr-defined]  # set by scim.auth
+            found = find(request.workspace, UUID(identifier))  # type: ignore[attr-defined]  # set by scim.auth
         except ValueError:
             raise ScimError(f"No {self.name.lower()} in this workspace has that id.", status=404) from None
         return self.adapter(found, request=request)
 
 
-USERS: Final = Kind("User", "Users", User, UserAdapter, attributes.users, people.find_listed, attributes.USER_SORTS)
-GROUPS: Final = Kind("Group", "Groups", Team, GroupAdapter, attributes.groups, teams.find, attributes.GROUP_SORTS)
+USERS: Final = Kind(
+    "User", "Users", User, UserAdapter, attributes.users, people.find_listed, people.lock_listed, attributes.USER_SORTS
+)
+GROUPS: Final = Kind(
+    "Group", "Groups", Team, GroupAdapter, attributes.groups, teams.find, teams.lock_found, attributes.GROUP_SORTS
+)
 KINDS: Final = {kind.endpoint.lower(): kind for kind in (USERS, GROUPS)}

@@ -7,13 +7,13 @@ leaver follows, so that a conflict in a profile never gives access back.
 from collections.abc import Callable
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpRequest
 
 from scim import etags, events
 from scim.errors import InvalidSyntax
 from scim.kinds import Adapter, Kind
 from scim.models import Operation
+from workspace.transactions import atomic
 
 Json = dict[str, Any]
 
@@ -22,7 +22,7 @@ def create(kind: Kind, request: HttpRequest, document: Json) -> Adapter:
     """POST (RFC 7644 section 3.3)."""
     adapter = kind.new(request)
     adapter.from_dict(document)
-    with transaction.atomic():
+    with atomic():
         adapter.save()
         _log(request, Operation.CREATE, kind, adapter, 201)
     return adapter
@@ -30,9 +30,7 @@ def create(kind: Kind, request: HttpRequest, document: Json) -> Adapter:
 
 def replace(kind: Kind, request: HttpRequest, identifier: str, document: Json, *, if_match: str = "") -> Adapter:
     """PUT (section 3.5.1). Raises 412 when the resource is not one of `if_match`."""
-    adapter = kind.existing(request, identifier)
-    _write(kind, request, adapter, Operation.REPLACE, if_match, lambda: adapter.replace(document))
-    return adapter
+    return _write(kind, request, identifier, Operation.REPLACE, if_match, lambda adapter: adapter.replace(document))
 
 
 def modify(kind: Kind, request: HttpRequest, identifier: str, document: Json, *, if_match: str = "") -> Adapter:
@@ -40,26 +38,27 @@ def modify(kind: Kind, request: HttpRequest, identifier: str, document: Json, *,
     operations = next((value for key, value in document.items() if key.lower() == "operations"), None)
     if operations is None:
         raise InvalidSyntax("A PATCH needs a list of Operations.")
-    adapter = kind.existing(request, identifier)
-    _write(kind, request, adapter, Operation.MODIFY, if_match, lambda: adapter.handle_operations(operations))
-    return adapter
+    return _write(
+        kind, request, identifier, Operation.MODIFY, if_match, lambda adapter: adapter.handle_operations(operations)
+    )
 
 
 def remove(kind: Kind, request: HttpRequest, identifier: str, *, if_match: str = "") -> None:
     """DELETE (section 3.6)."""
-    adapter = kind.existing(request, identifier)
-    _write(kind, request, adapter, Operation.DELETE, if_match, adapter.delete)
+    _write(kind, request, identifier, Operation.DELETE, if_match, lambda adapter: adapter.delete())
 
 
 def _write(
-    kind: Kind, request: HttpRequest, adapter: Adapter, operation: Operation, if_match: str, act: Callable[[], None]
-) -> None:
-    with transaction.atomic():
-        adapter.lock()
+    kind: Kind, request: HttpRequest, identifier: str, operation: Operation, if_match: str,
+    act: Callable[[Adapter], None],
+) -> Adapter:  # fmt: skip
+    with atomic():
+        adapter = kind.locked(request, identifier)
         etags.require(adapter.version, if_match)
-        act()
+        act(adapter)
         _log(request, operation, kind, adapter, 204 if operation is Operation.DELETE else 200)
     adapter.finish()
+    return adapter
 
 
 def _log(request: HttpRequest, operation: Operation, kind: Kind, adapter: Adapter, status: int) -> None:

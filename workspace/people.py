@@ -4,20 +4,24 @@ Everything that takes a person's access away locks the person's row first, then 
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from workspace import audit
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound, Refused
-from workspace.models import ApiKey, Grant, Role, Session, TeamMembership, User, Workspace
+from workspace.models import ApiKey, Role, Session, User, Workspace
+from workspace.models.people import UserQuerySet
+from workspace.transactions import already_locked, atomic, remember_locked
 
+_UNIQUE: Final = frozenset({"userName", "email"})
 COLUMNS: Final = ("user_name", "email", "given_name", "family_name", "display_name", "external_id")
 
 
@@ -44,10 +48,12 @@ def find(workspace: Workspace, user_id: UUID) -> User:
 
 def find_listed(workspace: Workspace, user_id: UUID) -> User:
     """A person the identity provider sees, disabled or not. Raises NotFound."""
-    user = User.objects.filter(workspace=workspace, pk=user_id).listed().first()
-    if user is None:
-        raise NotFound(f"No user in this workspace has the id {user_id}.")
-    return user
+    return _listed(User.objects.all(), workspace, user_id)
+
+
+def lock_listed(workspace: Workspace, user_id: UUID) -> User:
+    """The same, locked as by `lock`, in one statement."""
+    return remember_locked(_listed(User.objects.select_for_update(), workspace, user_id))
 
 
 def named(workspace: Workspace, text: str) -> User:
@@ -64,8 +70,11 @@ def named(workspace: Workspace, text: str) -> User:
 
 
 def lock(user: User) -> User:
-    """The person's row, fresh and locked FOR UPDATE, so that nobody joins them to anything meanwhile."""
-    return User.objects.select_for_update().get(pk=user.pk)
+    """The person's row, fresh and locked FOR UPDATE, so that nobody joins them to anything meanwhile.
+
+    Within one act the row is fetched once: what is locked, only the act itself changes, and by these verbs.
+    """
+    return already_locked(user) or remember_locked(User.objects.select_for_update().get(pk=user.pk))
 
 
 def names_in(profile: Profile) -> list[str]:
@@ -73,7 +82,7 @@ def names_in(profile: Profile) -> list[str]:
     return [*(_scim_name(name) for name in COLUMNS if getattr(profile, name)), *sorted(profile.attributes)]
 
 
-@transaction.atomic
+@atomic()
 def provision(
     workspace: Workspace, profile: Profile, *, actor: Actor, managed: bool = True, role: str = Role.MEMBER
 ) -> User:
@@ -89,7 +98,7 @@ def provision(
     return user
 
 
-@transaction.atomic
+@atomic()
 def update_profile(user: User, profile: Profile, *, actor: Actor, managed: bool | None = None) -> User:
     """Replace what is known of a person; unchanged is no event. Raises Conflict or Invalid."""
     user = lock(user)
@@ -100,12 +109,12 @@ def update_profile(user: User, profile: Profile, *, actor: Actor, managed: bool 
     now = timezone.now()
     if adopt:
         user.provisioned_at = now
-    _write(user, profile, now)
+    _write(user, profile, now, names=names)
     audit.record(user.workspace, "person.updated", user, actor=actor, attributes=names, adopted=adopt)
     return user
 
 
-@transaction.atomic
+@atomic()
 def set_role(user: User, role: Role, *, actor: Actor) -> User:
     """Owner, Admin or Member. Raises Refused for a person without access."""
     user = lock(user)
@@ -119,7 +128,7 @@ def set_role(user: User, role: Role, *, actor: Actor) -> User:
     return user
 
 
-@transaction.atomic
+@atomic()
 def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     """End a person's access: sign-in, sessions, API keys, team memberships, grants, workspace role.
 
@@ -141,7 +150,7 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     return user
 
 
-@transaction.atomic
+@atomic()
 def reactivate(user: User, *, actor: Actor) -> User:
     """Let a person in again, under the same id. No grant, membership, session, key or role comes back."""
     user = lock(user)
@@ -155,7 +164,7 @@ def reactivate(user: User, *, actor: Actor) -> User:
     return user
 
 
-@transaction.atomic
+@atomic()
 def delist(user: User, *, actor: Actor) -> None:
     """Hide a disabled person from the identity provider, as its DELETE asks. Nothing else is lost; a create with
     the same userName or externalId brings the person back under the same id. Raises Refused with access left."""
@@ -168,7 +177,7 @@ def delist(user: User, *, actor: Actor) -> None:
         audit.record(user.workspace, "person.delisted", user, actor=actor)
 
 
-@transaction.atomic
+@atomic()
 def purge(user: User, *, actor: Actor) -> dict[str, int]:
     """Delete a disabled person's data for good and leave a pseudonym, so that history still adds up.
 
@@ -192,16 +201,33 @@ def purge(user: User, *, actor: Actor) -> dict[str, int]:
     return gone
 
 
+def _listed(users: UserQuerySet, workspace: Workspace, user_id: UUID) -> User:
+    user = users.filter(workspace=workspace, pk=user_id).listed().order_by().first()
+    if user is None:
+        raise NotFound(f"No user in this workspace has the id {user_id}.")
+    user.workspace = workspace
+    return user
+
+
+_END_ACCESS: Final = """
+WITH sessions AS (DELETE FROM workspace_session WHERE user_id = %(user)s RETURNING 1),
+     api_keys AS (UPDATE workspace_apikey SET revoked_at = %(now)s
+                   WHERE user_id = %(user)s AND revoked_at IS NULL RETURNING 1),
+     memberships AS (UPDATE workspace_teammembership SET left_at = %(now)s
+                      WHERE user_id = %(user)s AND left_at IS NULL RETURNING 1),
+     grants AS (UPDATE workspace_grant SET ended_at = %(now)s, end_reason = %(reason)s
+                 WHERE user_id = %(user)s AND ended_at IS NULL RETURNING 1)
+SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM memberships),
+       (SELECT count(*) FROM grants)
+"""
+
+
 def _end_access(user: User, now: datetime, reason: str) -> dict[str, int]:
-    """One statement for each kind of access; how many of each ended."""
-    return {
-        "sessions": Session.objects.filter(user=user).delete()[0],
-        "api_keys": ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=now),
-        "memberships": TeamMembership.objects.filter(user=user, left_at=None).update(left_at=now),
-        "grants": Grant.objects.filter(user=user, ended_at=None).update(
-            ended_at=now, end_reason=reason[:200]
-        ),
-    }
+    """All kinds of access in one statement; how many of each ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(_END_ACCESS, {"user": user.pk, "now": now, "reason": reason[:200]})
+        ended = cursor.fetchone()
+    return dict(zip(("sessions", "api_keys", "memberships", "grants"), ended, strict=True))
 
 
 def changes(user: User, profile: Profile) -> list[str]:
@@ -211,12 +237,18 @@ def changes(user: User, profile: Profile) -> list[str]:
     return names + sorted(key for key in former.keys() | wanted.keys() if former.get(key) != wanted.get(key))
 
 
-def _write(user: User, profile: Profile, now: datetime) -> None:
-    """Put the profile on the row and save it, turning the database's refusals into our errors."""
+def _write(user: User, profile: Profile, now: datetime, *, names: Collection[str] = _UNIQUE) -> None:
+    """Put the profile on the row and save it, turning the database's refusals into our errors.
+
+    Only where one of `names` can be somebody else's does it take a savepoint to find out.
+    """
     _check(profile)
     for name in COLUMNS:
         setattr(user, name, getattr(profile, name))
     user.attributes, user.updated_at = profile.attributes, now
+    if not _UNIQUE.intersection(names):
+        user.save(update_fields=[*COLUMNS, "attributes", "provisioned_at", "updated_at"])
+        return
     try:
         with transaction.atomic():
             user.save(force_insert=user._state.adding)

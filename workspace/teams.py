@@ -17,6 +17,8 @@ from workspace import audit
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import Grant, Team, TeamMembership, Workspace
+from workspace.models.tenancy import TenantQuerySet
+from workspace.transactions import already_locked, atomic, remember_locked
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,20 @@ class Change:
 
 def find(workspace: Workspace, team_id: UUID) -> Team:
     """A team that is not disbanded, of this workspace. Raises NotFound."""
-    team = Team.objects.for_workspace(workspace).filter(pk=team_id, disbanded_at=None).first()
-    if team is None:
-        raise NotFound(f"No group in this workspace has the id {team_id}.")
-    return team
+    return _found(Team.objects.for_workspace(workspace), workspace, team_id)
+
+
+def lock_found(workspace: Workspace, team_id: UUID) -> Team:
+    """The same, locked as by `lock`, in one statement."""
+    return remember_locked(_found(_for_update().for_workspace(workspace), workspace, team_id))
 
 
 def lock(team: Team) -> Team:
-    return Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+    """The team's row, fresh and locked; within one act it is fetched once."""
+    return already_locked(team) or remember_locked(_for_update().get(pk=team.pk))
 
 
-@transaction.atomic
+@atomic()
 def create(
     workspace: Workspace, display_name: str, *, actor: Actor, external_id: str = "",
     attributes: dict[str, Any] | None = None, managed: bool = False,
@@ -52,7 +57,7 @@ def create(
     return team
 
 
-@transaction.atomic
+@atomic()
 def update(
     team: Team, *, actor: Actor, display_name: str, external_id: str, attributes: dict[str, Any],
     managed: bool | None = None,
@@ -77,10 +82,10 @@ def changes(team: Team, display_name: str, external_id: str, attributes: dict[st
     return names + sorted(key for key in keys if team.attributes.get(key) != attributes.get(key))
 
 
-@transaction.atomic
+@atomic()
 def set_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> Change:
     """Make these and no others the members. Raises Invalid when ids are given and none of them can join."""
-    lock(team)
+    team = lock(team)
     leaving = _members(team).difference(user_ids)
     known, active = _lock_people(team, {*user_ids, *leaving})
     wanted = active.intersection(user_ids)
@@ -90,24 +95,24 @@ def set_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> Chan
     return _changed(team, joined, left, frozenset(user_ids) - wanted, actor)
 
 
-@transaction.atomic
+@atomic()
 def add_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> Change:
     """Join people; who is a member already stays one. Raises Invalid when none of the ids can join."""
-    lock(team)
+    team = lock(team)
     known, active = _lock_people(team, user_ids)
     _refuse_if_none(user_ids, known)
     return _changed(team, _join(team, active), frozenset(), frozenset(user_ids) - active, actor)
 
 
-@transaction.atomic
+@atomic()
 def remove_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> Change:
     """End memberships; who is no member is no error."""
-    lock(team)
+    team = lock(team)
     known, _ = _lock_people(team, user_ids)
     return _changed(team, frozenset(), _leave(team, known), frozenset(), actor)
 
 
-@transaction.atomic
+@atomic()
 def disband(team: Team, *, actor: Actor) -> None:
     """End the team, its memberships and its grants. The rows stay as the ledger; the name is free again."""
     team = lock(team)
@@ -118,8 +123,21 @@ def disband(team: Team, *, actor: Actor) -> None:
     left = _leave(team, members)
     now = timezone.now()
     ended = Grant.objects.filter(team=team, ended_at=None).update(ended_at=now, end_reason="The team was disbanded.")
-    Team.objects.filter(pk=team.pk).update(disbanded_at=now, updated_at=now)
+    team.disbanded_at = team.updated_at = now
+    team.save(update_fields=["disbanded_at", "updated_at"])
     audit.record(team.workspace, "team.disbanded", team, actor=actor, memberships=len(left), grants=ended)
+
+
+def _for_update() -> TenantQuerySet[Team]:
+    return Team.objects.select_for_update(no_key=True)
+
+
+def _found(rows: TenantQuerySet[Team], workspace: Workspace, team_id: UUID) -> Team:
+    team = rows.filter(pk=team_id, disbanded_at=None).first()
+    if team is None:
+        raise NotFound(f"No group in this workspace has the id {team_id}.")
+    team.workspace = workspace
+    return team
 
 
 def _write(team: Team, display_name: str, external_id: str, attributes: dict[str, Any]) -> None:
@@ -128,8 +146,12 @@ def _write(team: Team, display_name: str, external_id: str, attributes: dict[str
             raise Invalid(f"{field} is longer than 254 characters or contains a NUL character.", field=field)
     if not display_name.strip():
         raise Invalid("displayName is required and must not be empty.", field="displayName")
+    may_be_taken = team._state.adding or team.display_name != display_name
     team.display_name, team.external_id, team.attributes = display_name, external_id, attributes
     team.updated_at = timezone.now()
+    if not may_be_taken:
+        team.save()
+        return
     try:
         with transaction.atomic():
             team.save(force_insert=team._state.adding)
@@ -186,7 +208,8 @@ def _changed(
     team: Team, joined: frozenset[UUID], left: frozenset[UUID], skipped: frozenset[UUID], actor: Actor
 ) -> Change:
     if joined or left or skipped:
-        Team.objects.filter(pk=team.pk).update(updated_at=timezone.now())
+        team.updated_at = timezone.now()
+        team.save(update_fields=["updated_at"])
         audit.record(
             team.workspace, "team.members_changed", team, actor=actor,
             joined=_ids(joined), left=_ids(left), skipped=_ids(skipped),

@@ -1,0 +1,62 @@
+"""One transaction for an act, however many verbs it takes.
+
+Django's `atomic` makes a savepoint at each level, and a savepoint is two more statements. A verb that is called by
+another one joins it here: when it fails, the whole act fails, which is what every caller of ours wants anyway.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from django.db import models, transaction
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class Act:
+    """A running act. It remembers the rows that it has locked FOR UPDATE: nobody else can change these meanwhile."""
+
+    def __init__(self) -> None:
+        self._locked: dict[tuple[type[models.Model], Any], Any] = {}
+
+    def locked(self, row: Row) -> Row | None:
+        """The row as this act has locked it, None when it has not."""
+        found: Row | None = self._locked.get((type(row), row.pk))
+        return found
+
+    def remember(self, row: Row) -> Row:
+        self._locked[type(row), row.pk] = row
+        return row
+
+
+class _Running(threading.local):
+    act: Act | None = None
+
+
+_running = _Running()
+
+
+@contextmanager
+def atomic() -> Iterator[Act]:
+    """A transaction, or a part of the one that an outer `atomic` of this module has begun. Also a decorator."""
+    if _running.act is not None:
+        with transaction.atomic(savepoint=False):
+            yield _running.act
+        return
+    _running.act = Act()
+    try:
+        with transaction.atomic():
+            yield _running.act
+    finally:
+        _running.act = None
+
+
+def remember_locked(row: Row) -> Row:
+    """The same row; the running act, if there is one, knows that it is locked."""
+    return row if _running.act is None else _running.act.remember(row)
+
+
+def already_locked(row: Row) -> Row | None:
+    """The row as the running act has locked it."""
+    return None if _running.act is None else _running.act.locked(row)
