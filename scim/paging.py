@@ -63,9 +63,10 @@ def page(rows: QuerySet[Any], query: Query, sorts: Mapping[str, Combinable]) -> 
     ordered = rows.order_by(*_order(query, sorts))
     if query.cursor is not None:
         return _by_cursor(ordered, query)
-    total = rows.count()
     first = query.start - 1
-    found = list(ordered[first : first + query.count]) if first < total and query.count else []
+    found = list(ordered[first : first + query.count]) if query.count else []
+    ends_here = query.count > len(found) and (found or not first)
+    total = first + len(found) if ends_here else rows.count()
     return found, {"totalResults": total, "startIndex": query.start, "itemsPerPage": len(found)}
 
 
