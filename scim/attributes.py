@@ -26,6 +26,7 @@ from scim.filters import (
     moment,
     text,
     to_q,
+    translator,
 )
 from scim.grammar import AttributePath, Comparison, Literal, Node, Present, parse_filter
 from workspace.models import Team, TeamMembership, User, Workspace
@@ -159,16 +160,20 @@ USER_SORTS: Final[Mapping[str, Combinable]] = {
 GROUP_SORTS: Final[Mapping[str, Combinable]] = _SORTED_BOTH
 
 
+_USER_Q: Final = translator(USER_ATTRIBUTES, USER_ELEMENTS)
+_GROUP_Q: Final = translator(GROUP_ATTRIBUTES, GROUP_ELEMENTS)
+
+
 def users(workspace: Workspace, query: str | None) -> QuerySet[User]:
     """The people a provider sees, all or those a filter selects. Raises InvalidFilter."""
     rows = User.objects.filter(workspace=workspace).listed()
-    return rows.filter(to_q(parse_filter(query), USER_ATTRIBUTES, USER_ELEMENTS)) if query else rows
+    return rows.filter(_USER_Q(parse_filter(query))) if query else rows
 
 
 def groups(workspace: Workspace, query: str | None) -> QuerySet[Team]:
     """The teams a provider sees, all or those a filter selects. Raises InvalidFilter."""
     rows = Team.objects.for_workspace(workspace).filter(disbanded_at=None)
-    return rows.filter(to_q(parse_filter(query), GROUP_ATTRIBUTES, GROUP_ELEMENTS)) if query else rows
+    return rows.filter(_GROUP_Q(parse_filter(query))) if query else rows
 
 
 class UserFilter:

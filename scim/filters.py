@@ -178,8 +178,15 @@ def to_q(
     return _Rows(attributes, value_paths).q(node)
 
 
+def translator(
+    attributes: Mapping[str, Attribute], value_paths: Mapping[str, ValuePathBuilder]
+) -> Callable[[Node], Q]:
+    """`to_q` for tables that are used again and again: their names are folded once."""
+    return _Rows(attributes, value_paths).q
+
+
 class _Rows:
-    """One translation into Q, over tables whose names are folded once."""
+    """Translation into Q, over tables whose names are folded once."""
 
     def __init__(self, attributes: Mapping[str, Attribute], value_paths: Mapping[str, ValuePathBuilder]) -> None:
         self.attributes = {name.lower(): attribute for name, attribute in attributes.items()}
