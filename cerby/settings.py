@@ -278,15 +278,8 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": "Platform",
-                "items": [
-                    {
-                        "title": "Workspaces",
-                        "icon": "domain",
-                        "link": _page("workspace_workspace"),
-                        "permission": lambda request: request.user.is_platform_staff,
-                    }
-                ],
+                "title": "Settings",
+                "items": [{"title": "Workspace", "icon": "domain", "link": _page("workspace_workspace")}],
             },
         ],
     },

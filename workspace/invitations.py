@@ -21,9 +21,13 @@ _TOKENS = PasswordResetTokenGenerator()
 
 
 def invite(user: User, *, actor: Actor) -> str:
-    """The path of a person's link. Raises Refused for a person without access."""
+    """The path of a person's link. Raises Refused for a person without access, and for one Owner who would thereby
+    sign in as another."""
     if not user.is_active or user.workspace is None:
         raise Refused(f"{user} is disabled and cannot be invited.")
+    takes_over = actor.kind == "person" and actor.id != user.id and user.is_owner and user.has_usable_password()
+    if takes_over:
+        raise Refused(f"{user} is an Owner with a password of their own. Support can send them a new link.")
     audit.record(user.workspace, "person.invited", user, actor=actor)
     return f"/invitation/{user.id}/{_TOKENS.make_token(user)}/"
 

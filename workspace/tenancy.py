@@ -8,7 +8,7 @@ from django.db import transaction
 from workspace import audit
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound
-from workspace.models import Workspace
+from workspace.models import RotationPolicy, Workspace
 
 _NEEDED: Final = {
     "name": "A workspace needs a name of at most 120 characters.",
@@ -29,6 +29,22 @@ def create(name: str, slug: str, *, actor: Actor) -> Workspace:
         raise Conflict(f"There is a workspace {workspace.slug} already.")
     workspace.save(force_insert=True)
     audit.record(workspace, "workspace.created", workspace, actor=actor)
+    return workspace
+
+
+@transaction.atomic
+def configure(
+    workspace: Workspace, *, actor: Actor, rotation_policy: RotationPolicy, provider_assigns_owner: bool
+) -> Workspace:
+    """Decide what a departure rotates and whether the identity provider may make Owners; unchanged is no event."""
+    workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    wanted = {"rotation_policy": rotation_policy, "provider_assigns_owner": provider_assigns_owner}
+    changed = {name: value for name, value in wanted.items() if getattr(workspace, name) != value}
+    if changed:
+        for name, value in changed.items():
+            setattr(workspace, name, value)
+        workspace.save(update_fields=list(changed))
+        audit.record(workspace, "workspace.configured", workspace, actor=actor, **changed)
     return workspace
 
 

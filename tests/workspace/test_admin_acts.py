@@ -44,7 +44,8 @@ def test_every_act_there_is_has_a_test() -> None:
         "workspace_user_offboard", "workspace_team_rename", "workspace_team_add_member",
         "workspace_team_remove_member", "workspace_account_edit", "workspace_account_password",
         "workspace_account_grant", "workspace_grant_end", "workspace_auditevent_verify",
-        "rotation_rotationjob_retry", "rotation_rotationjob_changed_by_hand", "scim_scimtoken_revoke",
+        "workspace_workspace_configure", "rotation_rotationjob_retry", "rotation_rotationjob_changed_by_hand",
+        "scim_scimtoken_revoke",
     }  # fmt: skip
 
 
@@ -261,3 +262,29 @@ def test_the_log_is_filtered_by_subject_and_actor(acme: Company) -> None:
     for query in ("about=person&by=person", f"subject_id__exact={acme.member.pk}&by=person", "q=looked_at"):
         answer = acme.browser().get(f"/admin/workspace/auditevent/?{query}")
         assert [event.verb for event in answer.context["cl"].queryset] == ["person.looked_at"]
+
+
+# The workspace
+
+
+def test_an_owner_decides_what_a_departure_rotates_and_who_makes_owners(acme: Company, rival: Company) -> None:
+    path = page(acme.workspace, "configure")
+    assert "Privileged accounts" in text_of(acme.browser(), path)
+    shown = post(acme.browser(), path, rotation_policy="all", provider_assigns_owner="on")
+    assert "in force from now on" in shown
+    acme.workspace.refresh_from_db()
+    assert (acme.workspace.rotation_policy, acme.workspace.provider_assigns_owner) == ("all", True)
+    post(acme.browser(), path, rotation_policy="all", provider_assigns_owner="on")
+    assert AuditEvent.objects.filter(verb="workspace.configured").count() == 1
+    post(acme.browser(), page(rival.workspace, "configure"), rotation_policy="none")
+    rival.workspace.refresh_from_db()
+    assert rival.workspace.rotation_policy == "privileged"
+
+
+def test_an_owner_makes_no_link_to_another_owners_account(acme: Company) -> None:
+    second = acme.person("second", role=Role.OWNER)
+    shown = post(acme.browser(), page(second, "invite"))
+    assert "password of their own" in shown
+    assert not AuditEvent.objects.filter(verb="person.invited").exists()
+    own = acme.browser().post(page(acme.owner, "invite"))
+    assert "/invitation/" in own.context["secret"]

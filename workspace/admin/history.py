@@ -8,16 +8,17 @@ from django.urls import reverse
 
 from workspace.admin.parts import Section, actor_text, names_of, when
 from workspace.audit import Actor
-from workspace.models import AuditEvent
+from workspace.models import AuditEvent, Workspace
 
 SHOWN: Final = 20
 
 
 def history(of: Any) -> Section:
     """What happened to an object, newest first."""
-    events = list(AuditEvent.objects.filter(workspace=of.workspace, subject_id=of.pk).order_by("-id")[:SHOWN])
+    workspace_id = of.pk if isinstance(of, Workspace) else of.workspace_id
+    events = list(AuditEvent.objects.filter(workspace_id=workspace_id, subject_id=of.pk).order_by("-id")[:SHOWN])
     mentioned = [pk for event in events for pk in (event.actor_id, *map(_uuid, event.detail.values()))]
-    names = names_of(mentioned, of.workspace_id)
+    names = names_of(mentioned, workspace_id)
     return Section(
         "History",
         ("When", "What", "By", "Detail"),

@@ -4,21 +4,33 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
-from workspace.admin.base import ConsoleAdmin, visitor
+from workspace import tenancy
+from workspace.admin import forms
+from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.history import history
 from workspace.admin.parts import Detail, Fact, when
-from workspace.models import Workspace
+from workspace.models import RotationPolicy, Workspace
+
+
+class SettingsForm(forms.ActForm):
+    rotation_policy = forms.options("A departure rotates", RotationPolicy.choices)
+    provider_assigns_owner = forms.switch(
+        "The identity provider may make Owners",
+        help_text="Roles sent over SCIM then make and unmake Owners. Off: that is done here.",
+    )
 
 
 @admin.register(Workspace)
 class WorkspaceAdmin(ConsoleAdmin):
-    """Made and named by support's commands; looked at here."""
+    """Made and named by support's commands; looked at and set here."""
 
     list_display = ("name", "slug", "rotation_policy", "created")
     search_fields = ("name", "slug")
     ordering = ("name",)
+    actions_detail = ("configure",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = ModelAdmin.get_queryset(self, request)
@@ -40,6 +52,30 @@ class WorkspaceAdmin(ConsoleAdmin):
             Fact("Name", obj.name),
             Fact("Slug", obj.slug),
             Fact("A departure rotates", obj.get_rotation_policy_display()),
+            Fact("The identity provider may make Owners", "yes" if obj.provider_assigns_owner else "no"),
             Fact("Since", when(obj.created_at)),
         ]
-        return Detail(facts)
+        return Detail(facts, [history(obj)])
+
+    @button_for("Settings", url_path="settings", icon="tune")
+    def configure(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(workspace: Workspace) -> Act:
+            def decide(data: dict[str, Any]) -> str:
+                tenancy.configure(
+                    workspace, actor=actor(request), rotation_policy=RotationPolicy(data["rotation_policy"]),
+                    provider_assigns_owner=data["provider_assigns_owner"],
+                )  # fmt: skip
+                return "The settings are in force from now on."
+
+            form = SettingsForm(
+                bound(request),
+                initial={
+                    "rotation_policy": workspace.rotation_policy,
+                    "provider_assigns_owner": workspace.provider_assigns_owner,
+                },
+            )
+            return Act(f"Settings of {workspace}", "Save", form, decide, text=(
+                "What a departure rotates counts for departures from now on; rotations under way go on.",
+            ))  # fmt: skip
+
+        return self.act_on(request, object_id, make)

@@ -105,6 +105,9 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.get_full_name() or self.user_name
 
+    def get_username(self) -> str:
+        return self.user_name
+
     def get_full_name(self) -> str:
         return self.display_name or f"{self.given_name} {self.family_name}".strip()
 
