@@ -156,7 +156,8 @@ def test_a_page_costs_the_same_number_of_statements_however_much_there_is(acme: 
     assert max(after.values()) < 25
 
 
-def test_the_way_to_all_workspaces_is_shown_to_platform_staff_only(acme: Company) -> None:
-    link = f'href="{reverse("admin:workspace_workspace_changelist")}"'
-    assert link in text_of(acme.browser(support()), "/admin/workspace/user/")
-    assert link not in text_of(acme.browser(), "/admin/workspace/user/")
+def test_an_owner_finds_their_own_workspace_and_platform_staff_all(acme: Company, rival: Company) -> None:
+    path = reverse("admin:workspace_workspace_changelist")
+    assert f'href="{path}"' in text_of(acme.browser(), "/admin/workspace/user/")
+    assert acme.browser().get(path).context["cl"].result_count == 1
+    assert acme.browser(support()).get(path).context["cl"].result_count == 2
