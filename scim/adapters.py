@@ -5,10 +5,10 @@ A provider's member operations never pass through a document, since a team may h
 `scim.writes` calls them, with the row locked: from_dict, replace, handle_operations or delete, then finish.
 """
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db import connection
 from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 
@@ -23,6 +23,11 @@ from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Role, Team, TeamMembership, User, Workspace
 from workspace.teams import Change
+
+_GROUPS_OF: Final = """
+    SELECT m.user_id, t.id, t.display_name FROM workspace_teammembership m JOIN workspace_team t ON t.id = m.team_id
+     WHERE m.user_id = ANY(%s) AND m.left_at IS NULL AND t.disbanded_at IS NULL ORDER BY t.id
+"""
 
 
 class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
@@ -45,11 +50,10 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         """A page of people as documents, with one query for the groups of all of them."""
         groups: dict[UUID, list[tuple[UUID, str]]] = {user.id: [] for user in users}
         if groups and projection.wants("groups"):
-            memberships = TeamMembership.objects.filter(
-                user_id__in=list(groups), left_at=None, team__disbanded_at=None
-            ).order_by("team_id")
-            for user_id, team_id, name in memberships.values_list("user_id", "team_id", "team__display_name"):
-                groups[user_id].append((team_id, name))
+            with connection.cursor() as cursor:
+                cursor.execute(_GROUPS_OF, [list(groups)])
+                for user_id, team_id, name in cursor.fetchall():
+                    groups[user_id].append((team_id, name))
         return [projection.of(documents.user_document(user, groups[user.id])) for user in users]
 
     @property
@@ -116,10 +120,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
     def _returning(self) -> User | None:
         """The disabled person this create means. Raises Conflict when one with access has the userName."""
         profile = self.wishes.profile
-        same = Q(pk__in=User.objects.named(profile.user_name).filter(workspace=self.workspace).values("pk"))
-        if profile.external_id:
-            same |= Q(external_id=profile.external_id)
-        known = User.objects.filter(same, workspace=self.workspace).present().select_for_update()
+        known = people.lock_known(self.workspace, profile)
         found = sorted(known, key=lambda user: user.external_id != profile.external_id)
         if any(user.is_active and user.user_name.lower() == profile.user_name.lower() for user in found):
             raise Conflict(f"A person with the userName {profile.user_name} has access to this workspace already.")

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from scim.errors import ScimError
 from scim.models import Operation, ProvisioningEvent, ScimToken
+from workspace import statements
 
 _OPERATIONS: Final = {
     "POST": Operation.CREATE,
@@ -50,7 +51,7 @@ def record_refusal(request: HttpRequest, error: ScimError) -> None:
 
 
 def _create(request: Any, operation: str, resource: str, identifier: UUID | None, **rest: Any) -> None:
-    ProvisioningEvent.objects.create(
+    event = ProvisioningEvent(
         workspace_id=request.scim_token.workspace_id,
         token=request.scim_token,
         operation=operation,
@@ -60,6 +61,7 @@ def _create(request: Any, operation: str, resource: str, identifier: UUID | None
         request_id=request.request_id,
         **rest,
     )
+    statements.insert(event)
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from scim.models import ScimToken
-from workspace import audit, credentials
+from workspace import audit, credentials, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused
@@ -56,7 +56,7 @@ def revoke(token: ScimToken, *, actor: Actor) -> None:
 def authenticate(text: str, *, address: str | None) -> ScimToken:
     """The token behind a text. Raises Refused with what to do; why is told only to who holds a real token."""
     lookup = credentials.lookup_of(text, KIND)
-    token = ScimToken.objects.filter(lookup=lookup).select_related("workspace").first() if lookup else None
+    token = _by_lookup(lookup) if lookup else None
     if token is None or not credentials.fits(text, bytes(token.digest)):
         raise Refused("The token is not valid. Copy it again from Cerby (SCIM tokens), or issue a new one there.")
     if token.revoked_at is not None:
@@ -64,6 +64,21 @@ def authenticate(text: str, *, address: str | None) -> ScimToken:
     if not token.is_valid:
         raise Ended(token, f"The token “{token.label}” expired on {token.expires_at:%Y-%m-%d}. Issue a new one.")
     _note_use(token, address)
+    return token
+
+
+def _by_lookup(lookup: str) -> ScimToken | None:
+    """With its workspace, in one statement: every request begins with it."""
+    tokens, workspaces = statements.columns(ScimToken, "t"), statements.columns(Workspace, "w")
+    values = statements.first(
+        f"SELECT {tokens.sql}, {workspaces.sql} FROM scim_scimtoken t"  # noqa: S608  # constants
+        " JOIN workspace_workspace w ON w.id = t.workspace_id WHERE t.lookup = %s",
+        [lookup],
+    )
+    if values is None:
+        return None
+    token: ScimToken = tokens.row(values)
+    token.workspace = workspaces.row(values[len(tokens.names) :])
     return token
 
 

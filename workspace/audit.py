@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
+from workspace import statements
 from workspace.models import AuditEvent, AuditSeal, User, Workspace
 
 GENESIS = bytes(32)
@@ -68,7 +69,9 @@ def record(
     workspace: Workspace | None, verb: str, subject: Any = None, *, actor: Actor, **detail: Any
 ) -> AuditEvent:
     """Append one event to the caller's transaction. `detail` takes ids, counts and attribute names only."""
-    return AuditEvent.objects.create(**_fields(workspace, verb, subject, actor, detail))
+    event = AuditEvent(**_fields(workspace, verb, subject, actor, detail))
+    statements.insert(event)
+    return event
 
 
 def record_each(

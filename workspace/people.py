@@ -14,13 +14,14 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from workspace import audit
+from workspace import audit, statements
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.models import ApiKey, Role, Session, User, Workspace
-from workspace.models.people import UserQuerySet
 from workspace.transactions import already_locked, atomic, remember_locked
 
+_KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
+    AND (lower(user_name) = lower(%s) OR (external_id <> '' AND external_id = %s)) FOR UPDATE"""
 _UNIQUE: Final = frozenset({"userName", "email"})
 COLUMNS: Final = ("user_name", "email", "given_name", "family_name", "display_name", "external_id")
 
@@ -48,12 +49,12 @@ def find(workspace: Workspace, user_id: UUID) -> User:
 
 def find_listed(workspace: Workspace, user_id: UUID) -> User:
     """A person the identity provider sees, disabled or not. Raises NotFound."""
-    return _listed(User.objects.all(), workspace, user_id)
+    return _listed(workspace, user_id)
 
 
 def lock_listed(workspace: Workspace, user_id: UUID) -> User:
     """The same, locked as by `lock`, in one statement."""
-    return remember_locked(_listed(User.objects.select_for_update(), workspace, user_id))
+    return remember_locked(_listed(workspace, user_id, "FOR UPDATE"))
 
 
 def named(workspace: Workspace, text: str) -> User:
@@ -74,7 +75,22 @@ def lock(user: User) -> User:
 
     Within one act the row is fetched once: what is locked, only the act itself changes, and by these verbs.
     """
-    return already_locked(user) or remember_locked(User.objects.select_for_update().get(pk=user.pk))
+    known = already_locked(user)
+    if known is not None:
+        return known
+    found = statements.one(User, "WHERE id = %s FOR UPDATE", [user.pk])
+    if found is None:
+        raise NotFound(f"No person has the id {user.pk}.")
+    return remember_locked(found)
+
+
+def lock_known(workspace: Workspace, profile: Profile) -> list[User]:
+    """The people who have the profile's userName or externalId already, locked as by `lock`; never by e-mail."""
+    found = statements.every(User, _KNOWN, [workspace.pk, profile.user_name, profile.external_id])
+    for user in found:
+        user.workspace = workspace
+        remember_locked(user)
+    return found
 
 
 def names_in(profile: Profile) -> list[str]:
@@ -123,7 +139,7 @@ def set_role(user: User, role: Role, *, actor: Actor) -> User:
     if user.role != role:
         former, user.role = user.role, role
         user.updated_at = timezone.now()
-        user.save(update_fields=["role", "updated_at"])
+        statements.update(user, "role", "updated_at")
         audit.record(user.workspace, "person.role_changed", user, actor=actor, former=former, role=role)
     return user
 
@@ -142,7 +158,7 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     former_role = user.role
     user.is_active, user.deactivated_at, user.deactivated_by = False, now, actor.to_json()
     user.role, user.updated_at = Role.MEMBER, now
-    user.save(update_fields=["is_active", "deactivated_at", "deactivated_by", "role", "updated_at"])
+    statements.update(user, "is_active", "deactivated_at", "deactivated_by", "role", "updated_at")
     audit.record(
         user.workspace, "person.deactivated", user, actor=actor, former_role=former_role, reason=reason,
         **_end_access(user, now, reason),
@@ -159,7 +175,7 @@ def reactivate(user: User, *, actor: Actor) -> User:
     if not user.is_active:
         user.is_active, user.deactivated_at, user.deactivated_by = True, None, None
         user.delisted_at, user.updated_at = None, timezone.now()
-        user.save(update_fields=["is_active", "deactivated_at", "deactivated_by", "delisted_at", "updated_at"])
+        statements.update(user, "is_active", "deactivated_at", "deactivated_by", "delisted_at", "updated_at")
         audit.record(user.workspace, "person.reactivated", user, actor=actor)
     return user
 
@@ -173,7 +189,7 @@ def delist(user: User, *, actor: Actor) -> None:
         raise Refused(f"{user.user_name} still has access. Offboard the person first.")
     if user.delisted_at is None:
         user.delisted_at = user.updated_at = timezone.now()
-        user.save(update_fields=["delisted_at", "updated_at"])
+        statements.update(user, "delisted_at", "updated_at")
         audit.record(user.workspace, "person.delisted", user, actor=actor)
 
 
@@ -201,8 +217,9 @@ def purge(user: User, *, actor: Actor) -> dict[str, int]:
     return gone
 
 
-def _listed(users: UserQuerySet, workspace: Workspace, user_id: UUID) -> User:
-    user = users.filter(workspace=workspace, pk=user_id).listed().order_by().first()
+def _listed(workspace: Workspace, user_id: UUID, locking: str = "") -> User:
+    condition = f"WHERE id = %s AND workspace_id = %s AND delisted_at IS NULL AND purged_at IS NULL {locking}"
+    user = statements.one(User, condition, [user_id, workspace.pk])
     if user is None:
         raise NotFound(f"No user in this workspace has the id {user_id}.")
     user.workspace = workspace
@@ -247,11 +264,14 @@ def _write(user: User, profile: Profile, now: datetime, *, names: Collection[str
         setattr(user, name, getattr(profile, name))
     user.attributes, user.updated_at = profile.attributes, now
     if not _UNIQUE.intersection(names):
-        user.save(update_fields=[*COLUMNS, "attributes", "provisioned_at", "updated_at"])
+        statements.update(user, *COLUMNS, "attributes", "provisioned_at", "updated_at")
         return
     try:
         with transaction.atomic():
-            user.save(force_insert=user._state.adding)
+            if user._state.adding:
+                statements.insert(user)
+            else:
+                statements.update(user, *COLUMNS, "attributes", "provisioned_at", "updated_at")
     except IntegrityError as error:
         raise _conflict(user, error) from error
 
