@@ -1,8 +1,9 @@
 """How much one token may ask for: requests a minute, counted in Valkey so that all processes share the count.
 
 A fixed window of a second-hand minute: cheap, exact enough, and its end is the Retry-After. A process tells Valkey of
-a thousandth of the limit at once, so that a request seldom waits for it; a process may let that much more through. Without Valkey nobody is
-refused, because a provider that cannot deactivate people is worse than one that sends too much.
+a thousandth of the limit at once, so that a request seldom waits for it; a process may let that much more through.
+Without Valkey nobody is refused, because a provider that cannot deactivate people is worse than one that sends too
+much.
 """
 
 import logging
