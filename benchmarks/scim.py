@@ -81,6 +81,14 @@ def members(options: argparse.Namespace) -> None:
         _beside(f"One member added to a team of {people:,}", found)
 
 
+_QUESTIONS: Final[dict[str, Callable[[Server, int], sizes.Act]]] = {
+    "match by userName": sizes.match,
+    "page of 100, start": partial(sizes.page, where="start"),
+    "page of 100, middle": partial(sizes.page, where="middle"),
+    "page of 100, end": partial(sizes.page, where="end"),
+}
+
+
 def growth(options: argparse.Namespace) -> None:
     """What a large company pays more than a small one, each with a server of its own; and a whole large team."""
     small, rounds = 1_000, 10 if options.quick else 40
@@ -92,10 +100,7 @@ def growth(options: argparse.Namespace) -> None:
         }
         teams = {server: seeding.team(server, min(people, crowd)) for server, people in companies.items()}
         rows = []
-        for what, act in (
-            ("match by userName", sizes.match),
-            *((f"page of 100, {where}", partial(sizes.page, where=where)) for where in ("start", "middle", "end")),
-        ):
+        for what, act in _QUESTIONS.items():
             acts = {server.name: act(server, people) for server, people in companies.items()}
             rows.append(_grown(what, sizes.side_by_side(acts, rounds)))
         newcomers = {server: seeding.newcomer(server) for server in companies}

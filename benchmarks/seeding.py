@@ -121,7 +121,8 @@ def newcomer(server: Server) -> range:
         row = connection.execute("SELECT workspace_id, count(*) FROM workspace_user GROUP BY 1").fetchone()
         assert row is not None
         workspace, number = row[0], row[1] + 1
-        more = _CERBY_PEOPLE.replace("generate_series(1, %(people)s)", "generate_series(%(people)s, %(people)s)")
+        one = "generate_series(%(people)s::int, %(people)s::int)"
+        more = _CERBY_PEOPLE.replace("generate_series(1, %(people)s)", one)
         connection.execute(more, {"prefix": _PREFIX, "workspace": workspace, "people": number})
     return range(number, number + 1)
 

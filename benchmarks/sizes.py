@@ -26,8 +26,8 @@ def side_by_side(acts: Mapping[str, Act], rounds: int, *, warm: int = 2) -> Samp
             act()
     found: Samples = {name: [] for name in acts}
     for number in range(rounds):
-        names = list(acts) if number % 2 else list(reversed(acts))
-        for name in names:
+        names = list(acts)
+        for name in names if number % 2 else reversed(names):
             found[name].append(timed(acts[name]))
     return found
 
@@ -99,7 +99,7 @@ def imported(server: Server, people: int, *, seconds: float) -> tuple[int, float
     """Read everybody as Okta's import does, for at most so long: (people read, seconds, [(read, KiB of the workers)])."""
     connection: Connection = server.connection
     memory, read, start = [(0, _memory(server))], 0, time.monotonic()
-    every = max(people // 20, PAGE)
+    every = max(people // 10, PAGE)
     while read < people and time.monotonic() - start < seconds:
         answer = connection.request("GET", f"{server.base}/Users?startIndex={read + 1}&count={PAGE}")
         read += json.loads(answer)["itemsPerPage"]
