@@ -33,8 +33,10 @@ class Request:
         """With real ids for the names of `ids`."""
         target, body = self.target, self.body
         for name, identifier in ids.items():
-            target = target.replace(name, identifier)
-            body = body.replace(name.encode(), identifier.encode()).replace(json.dumps(name)[1:-1].encode(), identifier.encode())
+            for spelled in (name, quote(name)):
+                target = target.replace(spelled, identifier)
+            for spelled in (name, json.dumps(name)[1:-1]):
+                body = body.replace(spelled.encode(), identifier.encode())
         return Request(self.method, target, self.headers, body)
 
 
@@ -251,7 +253,7 @@ ODD_CONTENT_TYPES: Final = st.sampled_from(
 def targets(draw: st.DrawFn, addresses: st.SearchStrategy[str] = ADDRESSES) -> str:
     """A path with a query, percent-encoded as a client does it, or wrongly."""
     pairs = draw(st.lists(PARAMETERS, max_size=2))
-    query = "&".join(f"{quote(name, errors='replace')}={quote(value, safe='«»', errors='replace')}" for name, value in pairs)
+    query = "&".join(f"{quote(name, errors='replace')}={quote(value, errors='replace')}" for name, value in pairs)
     if not pairs:
         query = draw(st.sampled_from(["", "", "", "%", "%zz=%", "&&&", "=", "filter", "filter=", "filter=%ff", "a=1;b=2"]))
     path = draw(addresses)
