@@ -59,10 +59,15 @@ def complete_if_closed(offboarding: Offboarding, *, actor: Actor) -> bool:
         return False
     now = timezone.now()
     if Offboarding.objects.filter(pk=offboarding.pk, completed_at=None).update(completed_at=now):
-        audit.record(
-            offboarding.workspace, "offboarding.completed", offboarding, actor=actor, person=str(offboarding.user_id)
-        )
+        record_completed(offboarding, actor=actor)
     return True
+
+
+def record_completed(offboarding: Offboarding, *, actor: Actor) -> None:
+    """Append to the audit trail that nothing of an offboarding is open any more."""
+    audit.record(
+        offboarding.workspace, "offboarding.completed", offboarding, actor=actor, person=str(offboarding.user_id)
+    )
 
 
 def unattended() -> list[Exposure]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rotation import exposures, jobs
 from rotation.models import Offboarding
-from workspace import access, audit, people
+from workspace import access, audit, people, statements
 from workspace.access import Knowledge
 from workspace.audit import Actor
 from workspace.errors import Refused
@@ -46,15 +46,20 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
     if gone is None:
         return Offboarding.objects.filter(user=user).order_by("-started_at").first()
     workspace = _workspace_of(gone)
-    offboarding = Offboarding.objects.create(workspace=workspace, user=gone, cause=cause[:200], actor=actor.to_json())
-    rotating = exposures.open_for(offboarding, known)
-    accounts = Account.objects.filter(pk__in=[item.account_id for item in rotating])
-    jobs.request(workspace, accounts, cause=f"Offboarding: {cause}")
+    offboarding = Offboarding(workspace=workspace, user=gone, cause=cause[:200], actor=actor.to_json())
+    offboarding.completed_at = None if known else offboarding.started_at  # who knew nothing leaves nothing to do
+    statements.insert(offboarding)
+    rotating = exposures.open_for(offboarding, known) if known else []
+    if rotating:
+        accounts = Account.objects.filter(pk__in=[item.account_id for item in rotating])
+        jobs.request(workspace, accounts, cause=f"Offboarding: {cause}")
     audit.record(
         workspace, "offboarding.started", offboarding, actor=actor,
         person=str(gone.pk), exposures=len(known), rotations=len(rotating),
     )  # fmt: skip
-    if not rotating:
+    if not known:
+        exposures.record_completed(offboarding, actor=actor)
+    elif not rotating:
         exposures.complete_if_closed(offboarding, actor=actor)
     return offboarding
 
