@@ -5,6 +5,7 @@ A provider's member operations never pass through a document, since a team may h
 `scim.writes` calls them, with the row locked: from_dict, replace, handle_operations or delete, then finish.
 """
 
+import json
 from typing import Any, Final
 from uuid import UUID
 
@@ -169,15 +170,14 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
     @classmethod
     def many(cls, groups: list[Team], projection: Projection) -> list[dict[str, Any]]:
         """A page of teams as documents, with one query for the members of all of them."""
-        members: dict[UUID, list[tuple[UUID, str]]] = {team.id: [] for team in groups}
         wanted = projection.wants("members")
-        if members and wanted:
-            memberships = TeamMembership.objects.filter(team_id__in=list(members), left_at=None)
-            rows = memberships.order_by("user_id").values_list("team_id", "user_id", "user__user_name")
-            for team_id, user_id, display in rows.iterator():
-                members[team_id].append((user_id, display))
+        members = documents.members_of([team.id for team in groups]) if groups and wanted else {}
+        if projection.looks_into("members"):
+            members = {team_id: json.loads(built.json) for team_id, built in members.items()}
+        nobody: list[Any] = []
         return [
-            projection.of(documents.group_document(team, members[team.id] if wanted else None)) for team in groups
+            projection.of(documents.group_document(team, members.get(team.id, nobody) if wanted else None))
+            for team in groups
         ]
 
     @property

@@ -34,6 +34,10 @@ class Projection:
             return any(wanted == key or wanted.startswith((f"{key}.", f"{key}:")) for wanted in self.only)
         return key not in self.without
 
+    def looks_into(self, name: str) -> bool:
+        """Whether only some sub-attributes of an attribute are asked for."""
+        return any(key.startswith((f"{name.lower()}.", f"{name.lower()}:")) for key in self.only | self.without)
+
     def of(self, document: dict[str, Any]) -> dict[str, Any]:
         """The document with what was asked for, and with id and schemas always."""
         if not self:

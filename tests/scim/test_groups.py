@@ -168,3 +168,17 @@ def test_entra_probes_a_member_by_filter_and_reads_groups_without_members(acme: 
     query = f'filter=id eq "{acme.team.id}" and members eq "{acme.member.id}"&excludedAttributes=members'
     found = send(acme.okta(), "GET", f"/Groups?{query}").data["Resources"]
     assert [set(group) for group in found] == [{"schemas", "id", "displayName", "meta"}]
+
+
+def test_members_are_json_whatever_their_names_hold(acme: Company) -> None:
+    names = ['quote"d@acme.example', "back\\slash@acme.example", "naïve☃@acme.example", 'nul"\\u0000"@acme.example']
+    for number, name in enumerate(names):
+        person = acme.person(f"p{number}")
+        User.objects.filter(pk=person.pk).update(user_name=name)
+        teams.add_members(acme.team, [person.id], actor=TESTS)
+    group = send(acme.okta(), "GET", f"/Groups/{acme.team.id}").data
+    assert {member["display"] for member in group["members"]} == {acme.member.user_name, *names}
+    listed = send(acme.okta(), "GET", "/Groups").data["Resources"]
+    assert [each["members"] for each in listed if each["id"] == group["id"]] == [group["members"]]
+    bare = send(acme.okta(), "GET", f"/Groups/{acme.team.id}?attributes=members.value").data
+    assert bare["members"] == [{"value": member["value"]} for member in group["members"]]
