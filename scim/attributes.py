@@ -170,6 +170,19 @@ def users(workspace: Workspace, query: str | None) -> QuerySet[User]:
     return rows.filter(_USER_Q(parse_filter(query))) if query else rows
 
 
+def user_name_in(query: str | None) -> str | None:
+    """The name in `userName eq "…"`, which providers ask before every create; None for any other filter.
+
+    Raises InvalidFilter.
+    """
+    if query is None or not query.lower().startswith("username eq "):
+        return None
+    match parse_filter(query):
+        case Comparison(AttributePath(sub=None), "eq", str(name)) if name.isprintable():
+            return name
+    return None
+
+
 def groups(workspace: Workspace, query: str | None) -> QuerySet[Team]:
     """The teams a provider sees, all or those a filter selects. Raises InvalidFilter."""
     rows = Team.objects.for_workspace(workspace).filter(disbanded_at=None)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from uuid import UUID
@@ -68,6 +68,12 @@ def page(rows: QuerySet[Any], query: Query, sorts: Mapping[str, Combinable]) -> 
     ends_here = query.count > len(found) and (found or not first)
     total = first + len(found) if ends_here else rows.count()
     return found, {"totalResults": total, "startIndex": query.start, "itemsPerPage": len(found)}
+
+
+def page_of(rows: Sequence[Any], query: Query) -> tuple[list[Any], dict[str, Any]]:
+    """The same by index of rows that are at hand."""
+    found = list(rows[query.start - 1 : query.start - 1 + query.count])
+    return found, {"totalResults": len(rows), "startIndex": query.start, "itemsPerPage": len(found)}
 
 
 def _order(query: Query, sorts: Mapping[str, Combinable]) -> list[Any]:

@@ -5,17 +5,24 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from scim.attributes import user_name_in
 from scim.errors import InvalidFilter
 from scim.kinds import GROUPS, USERS, Kind
-from scim.paging import Query, page
+from scim.paging import Query, page, page_of
 from scim.projection import Projection
 from scim.schemas import LIST_URN
+from workspace import people
+from workspace.models import Workspace
 
 
 def listing(request: HttpRequest, kind: Kind, query: Query, projection: Projection) -> dict[str, Any]:
     """A ListResponse of one kind. Raises InvalidFilter, InvalidPath, or the errors of a cursor."""
-    rows = kind.rows(request.workspace, query.filter)  # type: ignore[attr-defined]  # set by scim.auth
-    found, counters = page(rows, query, kind.sorts)
+    workspace: Workspace = request.workspace  # type: ignore[attr-defined]  # set by scim.auth
+    name = user_name_in(query.filter) if kind is USERS else None
+    if name is None or query.sort_by or query.cursor is not None:
+        found, counters = page(kind.rows(workspace, query.filter), query, kind.sorts)
+    else:
+        found, counters = page_of(people.listed_as(workspace, name), query)
     return {"schemas": [LIST_URN], **counters, "Resources": _documents(kind, found, projection)}
 
 
@@ -43,5 +50,3 @@ def everywhere(request: HttpRequest, query: Query, projection: Projection) -> di
 
 def _documents(kind: Kind, rows: list[Any], projection: Projection) -> list[dict[str, Any]]:
     return kind.adapter.many(rows, projection)
-
-

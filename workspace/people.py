@@ -84,6 +84,12 @@ def lock(user: User) -> User:
     return remember_locked(found)
 
 
+def listed_as(workspace: Workspace, user_name: str) -> list[User]:
+    """Whom the identity provider sees under a userName, in any letter case: one person or none."""
+    condition = "WHERE workspace_id = %s AND lower(user_name) = lower(%s) AND delisted_at IS NULL AND purged_at IS NULL"
+    return statements.every(User, condition, [workspace.pk, user_name])
+
+
 def lock_known(workspace: Workspace, profile: Profile) -> list[User]:
     """The people who have the profile's userName or externalId already, locked as by `lock`; never by e-mail."""
     found = statements.every(User, _KNOWN, [workspace.pk, profile.user_name, profile.external_id])
