@@ -107,12 +107,12 @@ def growth(options: argparse.Namespace) -> None:
         found = sizes.joins_of(teams, newcomers, rounds)
         rows.append(_grown(f"one member into a team of {small:,} / {crowd:,}", found))
         table(f"{small:,} people against {large:,}", ["", "small, ms", "large, ms", "large costs"], rows)
-        _whole_team(stage, next(server for server in companies if server.name == "large"), crowd, rounds // 4)
+        _whole_team(stage, next(server for server in companies if server.name == "large"), large, crowd, rounds // 4)
 
 
-def _whole_team(stage: Stage, server: Server, crowd: int, rounds: int) -> None:
+def _whole_team(stage: Stage, server: Server, people: int, crowd: int, rounds: int) -> None:
     """Beside the floor, where the database builds the JSON and a bare view sends it."""
-    bare = seeding.bare(stage, people=0)
+    bare = seeding.bare(stage, people=people)
     acts = {each.name: sizes.whole_team(each, seeding.team(each, crowd, name="Read")) for each in (server, bare)}
     found = sizes.side_by_side(acts, rounds)
     table(

@@ -157,8 +157,7 @@ def _stock_team(connection: psycopg.Connection, members: int, name: str) -> Team
 def _floor_team(connection: psycopg.Connection, members: int) -> Team:
     team = uuid7()
     connection.execute(
-        f"INSERT INTO member SELECT %(team)s, {_ID}, 'person' || n || '@example.com'"  # noqa: S608
-        " FROM generate_series(1, %(members)s) AS n",
+        f"INSERT INTO member SELECT %(team)s, {_ID} FROM generate_series(1, %(members)s) AS n",  # noqa: S608
         {"prefix": _PREFIX, "team": team, "members": members},
     )
     connection.execute("VACUUM ANALYZE member")

@@ -96,7 +96,10 @@ def whole_team(server: Server, team: Team) -> Act:
 
 
 def imported(server: Server, people: int, *, seconds: float) -> tuple[int, float, list[tuple[int, int]]]:
-    """Read everybody as Okta's import does, for at most so long: (people read, seconds, [(read, KiB of the workers)])."""
+    """Read everybody as Okta's import does, for at most so long.
+
+    Returns how many were read, the seconds, and the workers' memory as it went: (people read, KiB).
+    """
     connection: Connection = server.connection
     memory, read, start = [(0, _memory(server))], 0, time.monotonic()
     every = max(people // 10, PAGE)

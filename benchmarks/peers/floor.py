@@ -27,7 +27,7 @@ TABLES: Final = """
         active boolean NOT NULL, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL
     );
     CREATE UNIQUE INDEX ON person (workspace, lower(user_name));
-    CREATE TABLE member (team uuid, person uuid, display text NOT NULL, PRIMARY KEY (team, person));
+    CREATE TABLE member (team uuid, person uuid, PRIMARY KEY (team, person));
 """
 TOKEN: Final = "floor-token"  # noqa: S105  # of a server that lives for a measurement, on loopback
 _COLUMNS: Final = (
@@ -43,9 +43,9 @@ _REPLACE: Final = f"""UPDATE person SET user_name = %s, given_name = %s, family_
 _SWITCH: Final = f"""UPDATE person SET active = %s, updated_at = now()
     WHERE workspace = %s AND id = %s RETURNING {_COLUMNS}"""  # noqa: S608
 _TEAM: Final = """SELECT '{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"' || %s || '","members":['
-    || string_agg('{"value":"' || person || '","display":' || to_json(display) || ',"type":"User","$ref":"'
-    || 'http://127.0.0.1:8000/scim/v2/Users/' || person || '"}', ',' ORDER BY person)
-    || ']}' FROM member WHERE team = %s"""
+    || string_agg('{"value":"' || m.person || '","display":' || to_json(p.user_name) || ',"type":"User","$ref":"'
+    || 'http://127.0.0.1:8000/scim/v2/Users/' || m.person || '"}', ',' ORDER BY m.person)
+    || ']}' FROM member m JOIN person p ON p.id = m.person WHERE m.team = %s"""
 _USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 _LIST: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
