@@ -58,16 +58,16 @@ JSON: Final = st.recursive(
 )
 
 ATTRIBUTES: Final = [
-    "id", "externalId", "userName", "displayName", "name", "name.givenName", "name.familyName", "name.formatted", "active",
-    "emails", "emails.value", "emails.type", "emails.primary", "phoneNumbers", "phoneNumbers.value", "addresses",
-    "addresses.locality", "roles", "roles.value", "groups", "groups.value", "members", "members.value", "meta", "schemas",
-    "meta.created", "meta.lastModified", "meta.version", "title", "nickName", "locale", "password", "entitlements", "photos",
-    "x509Certificates", "ims.value", ENTERPRISE, f"{ENTERPRISE}:department", f"{ENTERPRISE}:manager",
-    f"{ENTERPRISE}:manager.value", f"{USER}:userName", f"{GROUP}:displayName", "urn:acme:1.0:User:shirt", "urn:acme:1.0:User",
-    "USERNAME", "shoeSize", "", ".", "a.b.c", "$ref", "name.$ref",
+    "id", "externalId", "userName", "displayName", "name", "name.givenName", "name.familyName", "name.formatted",
+    "active", "emails", "emails.value", "emails.type", "emails.primary", "phoneNumbers", "phoneNumbers.value",
+    "addresses", "addresses.locality", "roles", "roles.value", "groups", "groups.value", "members", "members.value",
+    "meta", "schemas", "meta.created", "meta.lastModified", "meta.version", "title", "nickName", "locale", "password",
+    "entitlements", "photos", "x509Certificates", "ims.value", ENTERPRISE, f"{ENTERPRISE}:department",
+    f"{ENTERPRISE}:manager", f"{ENTERPRISE}:manager.value", f"{USER}:userName", f"{GROUP}:displayName",
+    "urn:acme:1.0:User:shirt", "urn:acme:1.0:User", "USERNAME", "shoeSize", "", ".", "a.b.c", "$ref", "name.$ref",
 ]  # fmt: skip
 LITERALS: Final = (
-    st.sampled_from(["true", "False", "null", "1", "-0.5e7", "1e999", "12345678901234567890", '"', "\"\\ud800\"", "x"])
+    st.sampled_from(["true", "False", "null", "1", "-0.5e7", "1e999", "12345678901234567890", '"', '"\\ud800"', "x"])
     | st.sampled_from([*IDS, "ada", "%", "2026-05-13T04:42:34Z", "work"]).map(json.dumps)
     | TEXTS.map(json.dumps)
 )
@@ -82,18 +82,21 @@ def _comparison(names: list[str]) -> st.SearchStrategy[str]:
 
 PARTS: Final = ["value", "type", "primary", "display", "$ref", "locality", "shoe"]
 _FILTERS: Final = st.recursive(
-    _comparison(ATTRIBUTES)
-    | st.tuples(st.sampled_from(ATTRIBUTES), _comparison(PARTS)).map("{0[0]}[{0[1]}]".format),
-    lambda inner: st.tuples(inner, st.sampled_from(["and", "or", "AND"]), inner).map(" ".join)
-    | inner.map("({})".format)
-    | inner.map("not ({})".format),
+    _comparison(ATTRIBUTES) | st.tuples(st.sampled_from(ATTRIBUTES), _comparison(PARTS)).map("{0[0]}[{0[1]}]".format),
+    lambda inner: (
+        st.tuples(inner, st.sampled_from(["and", "or", "AND"]), inner).map(" ".join)
+        | inner.map("({})".format)
+        | inner.map("not ({})".format)
+    ),
     max_leaves=5,
 )
 FILTERS: Final = _FILTERS | st.sampled_from(["(" * 200, "not " * 50, "userName eq " * 30, '"', "[", "a[b[c]]"]) | TEXTS
 PATHS: Final = (
     st.sampled_from(ATTRIBUTES)
     | st.tuples(st.sampled_from(ATTRIBUTES), _comparison(PARTS)).map("{0[0]}[{0[1]}]".format)
-    | st.tuples(st.sampled_from(ATTRIBUTES), _comparison(PARTS), st.sampled_from(PARTS)).map("{0[0]}[{0[1]}].{0[2]}".format)
+    | st.tuples(st.sampled_from(ATTRIBUTES), _comparison(PARTS), st.sampled_from(PARTS)).map(
+        "{0[0]}[{0[1]}].{0[2]}".format
+    )
     | st.sampled_from(FOREIGN).map('members[value eq "{}"]'.format)
     | TEXTS
 )
@@ -159,8 +162,10 @@ SEARCHES: Final = _object(
     startIndex=st.integers() | JSON, count=st.integers() | JSON, cursor=TEXTS | JSON,
     attributes=st.lists(PATHS) | JSON, excludedAttributes=st.lists(PATHS) | JSON,
 ).map(lambda body: {"schemas": [f"{MESSAGES}:SearchRequest"], **body})  # fmt: skip
-_BULK_PATHS: Final = ["/Users", "/Groups", *[f"/Users/{each}" for each in IDS], *[f"/Groups/{each}" for each in IDS],
-                      "/Users/bulkId:a", "/Groups/bulkId:b", "/Nothing", "Users", "/Users/../Groups", "/Bulk"]  # fmt: skip
+_BULK_PATHS: Final = [
+    "/Users", "/Groups", *[f"/Users/{each}" for each in IDS], *[f"/Groups/{each}" for each in IDS],
+    "/Users/bulkId:a", "/Groups/bulkId:b", "/Nothing", "Users", "/Users/../Groups", "/Bulk",
+]  # fmt: skip
 _BULK_OPERATIONS: Final = _object(
     method=st.sampled_from(["POST", "PUT", "PATCH", "DELETE", "post", "GET"]) | JSON,
     path=st.sampled_from(_BULK_PATHS) | JSON,
@@ -170,7 +175,11 @@ _BULK_OPERATIONS: Final = _object(
     | PATCHES | JSON,
 )  # fmt: skip
 BULKS: Final = st.builds(
-    lambda operations, limit: {"schemas": [f"{MESSAGES}:BulkRequest"], "failOnErrors": limit, "Operations": operations},
+    lambda operations, limit: {
+        "schemas": [f"{MESSAGES}:BulkRequest"],
+        "failOnErrors": limit,
+        "Operations": operations,
+    },
     st.lists(_BULK_OPERATIONS, max_size=4) | JSON,
     st.sampled_from([0, 1, 2]) | JSON,
 )
@@ -202,8 +211,10 @@ def encoded(draw: st.DrawFn, documents: st.SearchStrategy[Any]) -> bytes:
 
 BROKEN: Final = st.binary(max_size=40) | st.sampled_from(
     [
-        b"", b"{", b"}", b"[]", b"null", b"1", b'"x"', b"{}", b"[" * 100_000, b'{"a":' * 50_000, b'{"a":1,"a":2}', b"NaN",
-        b'{"userName":NaN}', b'{"count":1' + b"0" * 5000 + b"}", b'{"userName":1e999}', b"\xff\xfe{}", b"\xef\xbb\xbf{}",
+        b"", b"{", b"}", b"[]", b"null", b"1", b'"x"', b"{}", b"[" * 100_000, b'{"a":' * 50_000, b'{"a":1,"a":2}',
+        b"NaN",
+        b'{"userName":NaN}', b'{"count":1' + b"0" * 5000 + b"}", b'{"userName":1e999}', b"\xff\xfe{}",
+        b"\xef\xbb\xbf{}",
         b'{"userName":"\xff"}', b'{"userName":"\\ud800"}', b'{"userName":"\\u0000@x"}', b"userName=x&active=true",
         "{}".encode("utf-16"), b'{"schemas":["' + USER.encode() + b'"],"userName":"a","active":' + b"9" * 400 + b"}",
     ]
@@ -211,11 +222,13 @@ BROKEN: Final = st.binary(max_size=40) | st.sampled_from(
 
 # Addresses and headers
 
-SEGMENTS: Final = st.sampled_from([*IDS, "00000000-0000-0000-0000-000000000000", "x", ".search", "1", "%00", "%ff", "%2e%2e",
-                                   "..", "%E2%82%AC", "a" * 3000, "Users", "'", "%22", "{}", "«person»%20", "Schemas"])  # fmt: skip
+SEGMENTS: Final = st.sampled_from(
+    [*IDS, "00000000-0000-0000-0000-000000000000", "x", ".search", "1", "%00", "%ff", "%2e%2e", "..", "%E2%82%AC",
+     "a" * 3000, "Users", "'", "%22", "{}", "«person»%20", "Schemas"]
+)  # fmt: skip
 ENDPOINTS: Final = st.sampled_from(
-    ["/Users", "/Groups", "/Users", "/Groups", "/Roles", "/Schemas", "/ResourceTypes", "/ServiceProviderConfig", "/Bulk",
-     "/.search", "/Users/.search", "/Groups/.search", "/Me", "/", "/users", "/Nothing", "//Users"]
+    ["/Users", "/Groups", "/Users", "/Groups", "/Roles", "/Schemas", "/ResourceTypes", "/ServiceProviderConfig",
+     "/Bulk", "/.search", "/Users/.search", "/Groups/.search", "/Me", "/", "/users", "/Nothing", "//Users"]
 )  # fmt: skip
 ADDRESSES: Final = st.one_of(
     ENDPOINTS,
@@ -223,7 +236,9 @@ ADDRESSES: Final = st.one_of(
     st.tuples(ENDPOINTS, st.lists(SEGMENTS, max_size=3)).map(lambda parts: "/".join([parts[0], *parts[1]])),
     st.sampled_from(["/Schemas/" + USER, "/ResourceTypes/User", "/Users/", "/Groups//"]),
 )
-NUMBERS: Final = st.sampled_from(["1", "0", "-1", "2", "1e3", "", " 1", "٣", "9" * 30, "9" * 5000, "0x10", "1_000", "null", "1.5"])
+NUMBERS: Final = st.sampled_from(
+    ["1", "0", "-1", "2", "1e3", "", " 1", "٣", "9" * 30, "9" * 5000, "0x10", "1_000", "null", "1.5"]
+)
 PARAMETERS: Final = st.one_of(
     st.tuples(st.just("filter"), FILTERS),
     st.tuples(st.sampled_from(["startIndex", "count", "STARTINDEX"]), NUMBERS),
@@ -234,14 +249,18 @@ PARAMETERS: Final = st.one_of(
     st.tuples(TEXTS, TEXTS),
 )
 HEADERS: Final = st.dictionaries(
-    st.sampled_from(["if-match", "if-none-match", "accept", "x-request-id", "x-forwarded-for", "x-http-method-override",
-                     "accept-encoding", "prefer", "range", "content-encoding"]),
-    st.sampled_from(["", "*", 'W/"1"', '"1", W/"2"', "W/", "gzip", "text/html", "application/scim+json", "1.2.3.4", "DELETE",
-                     "x" * 9000, "\xff\xfe", "a,b,,c", "bytes=0-1", "x\ty", "::1", "1.2.3.4, 5.6.7.8, not-an-address"]),
+    st.sampled_from(
+        ["if-match", "if-none-match", "accept", "x-request-id", "x-forwarded-for", "x-http-method-override",
+         "accept-encoding", "prefer", "range", "content-encoding"]
+    ),
+    st.sampled_from(
+        ["", "*", 'W/"1"', '"1", W/"2"', "W/", "gzip", "text/html", "application/scim+json", "1.2.3.4", "DELETE",
+         "x" * 9000, "\xff\xfe", "a,b,,c", "bytes=0-1", "x\ty", "::1", "1.2.3.4, 5.6.7.8, not-an-address"]
+    ),
     max_size=2,
 )  # fmt: skip
 CONTENT_TYPES: Final = st.sampled_from(
-    ["application/scim+json", "application/json", "application/scim+json; charset=utf-8", "APPLICATION/JSON;charset=latin-1"]
+    ["application/scim+json", "application/json", "application/scim+json; charset=utf-8", "APPLICATION/JSON;charset=x"]
 )
 ODD_CONTENT_TYPES: Final = st.sampled_from(
     ["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded",
@@ -253,9 +272,9 @@ ODD_CONTENT_TYPES: Final = st.sampled_from(
 def targets(draw: st.DrawFn, addresses: st.SearchStrategy[str] = ADDRESSES) -> str:
     """A path with a query, percent-encoded as a client does it, or wrongly."""
     pairs = draw(st.lists(PARAMETERS, max_size=2))
-    query = "&".join(f"{quote(name, errors='replace')}={quote(value, errors='replace')}" for name, value in pairs)
+    query = "&".join("=".join(quote(part, errors="replace") for part in pair) for pair in pairs)
     if not pairs:
-        query = draw(st.sampled_from(["", "", "", "%", "%zz=%", "&&&", "=", "filter", "filter=", "filter=%ff", "a=1;b=2"]))
+        query = draw(st.sampled_from(["", "", "", "%", "%zz=%", "&&&", "=", "filter", "filter=%ff", "a=1;b=2"]))
     path = draw(addresses)
     return f"{path}?{query}" if query else path
 
@@ -284,7 +303,7 @@ def fitting(draw: st.DrawFn) -> Request:
         address += draw(st.sampled_from(IDS))
     else:
         method = draw(st.sampled_from(["POST", "GET"]))
-    headers = {"content-type": draw(CONTENT_TYPES), **draw(st.just({}) | st.just({}) | HEADERS)}
+    headers = {"content-type": draw(CONTENT_TYPES), **(draw(HEADERS) if draw(st.integers(0, 2)) == 2 else {})}
     body = b"" if method in {"GET", "DELETE"} else body
     questions = st.just(address) if method in {"PUT", "PATCH", "DELETE"} else targets(st.just(address))
     return Request(method, draw(questions), tuple(headers.items()), body)

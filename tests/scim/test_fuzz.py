@@ -24,7 +24,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.timeout(280)]
 
 REQUESTS = 5_000
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-AFTER_A_WRITE = ("/Users", "/Groups?sortBy=displayName&sortOrder=descending", "/Users?filter=title+pr+or+emails.value+co+%22a%22")
+AFTER_A_WRITE = (
+    "/Users",
+    "/Groups?sortBy=displayName&sortOrder=descending",
+    "/Users?filter=title+pr+or+emails.value+co+%22a%22",
+)
 CREDENTIALS = ["", "Bearer", "Bearer ", "Basic eDp5", "Bearer \xff", "Bearer scim_x_y", "x" * 9000, "Bearer a b"]
 
 

@@ -71,7 +71,7 @@ class Model:
             elements = []
         else:
             for each in deepcopy(given):
-                same = next((old for old in elements if (old["value"], old["type"]) == (each["value"], each["type"])), None)
+                same = next((old for old in elements if _key(old) == _key(each)), None)
                 if same is None:
                     elements.append(each)
                 else:
@@ -91,6 +91,10 @@ class Model:
             for each in chosen:
                 each["value"] = value
         _set(self.person, name, elements)
+
+
+def _key(element: Json) -> tuple[Any, Any]:
+    return element["value"], element["type"]
 
 
 def _set(holder: Json, name: str, value: Any) -> None:
@@ -145,8 +149,8 @@ def elements(draw: st.DrawFn) -> tuple[tuple[str, tuple[str, ...], Any], Json]:
     if draw(st.booleans()):
         verb = draw(st.sampled_from(sorted(VERBS)))
         kinds = draw(st.lists(st.sampled_from(KINDS), unique=True, max_size=3))
-        given = [{"value": draw(TEXTS), "type": each} for each in kinds]
-        if given and draw(st.booleans()):
+        given: list[Json] = [{"value": draw(TEXTS), "type": each} for each in kinds]
+        if draw(st.booleans()) and given:
             given[0]["primary"] = True
         if verb == "add" and not given:
             verb = "remove"

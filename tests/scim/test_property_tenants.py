@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.timeout(280)]
 
 # What differs between two runs of one request, and says nothing of anybody.
 _PASSING = re.compile(
-    r'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
+    r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
     r'|(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)|(?P<version>W/\\"[0-9a-f]+\\")|(?P<cursor>"nextCursor":"[^"]+")',
     re.IGNORECASE,
 )

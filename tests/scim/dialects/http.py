@@ -53,9 +53,7 @@ class Provider:
     def send(self, method: str, path: str, body: Any = None) -> Answer:
         text = json.dumps(body) if body is not None else ""
         content_type = self.content_type if body is not None else ""
-        response = self.client.generic(
-            method, f"/scim/v2{path}", text, content_type=content_type, headers=self.headers
-        )
+        response = self.client.generic(method, f"/scim/v2{path}", text, content_type=content_type, headers=self.headers)
         found = json.loads(response.content) if response.content else None
         if found is not None:
             assert response.headers["Content-Type"].startswith("application/scim+json")

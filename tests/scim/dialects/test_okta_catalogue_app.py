@@ -157,9 +157,7 @@ def test_push_now_sets_exactly_these(okta: Provider, band: str, crowd: list[str]
     assert members(band) == set()
 
 
-def test_push_now_is_also_seen_without_a_path(
-    okta: Provider, band: str, crowd: list[str], members: Members
-) -> None:
+def test_push_now_is_also_seen_without_a_path(okta: Provider, band: str, crowd: list[str], members: Members) -> None:
     okta.patch(f"/Groups/{band}", join(*crowd)).ok(200, 204)
     value: dict[str, Any] = {"id": band, "displayName": "Band", "members": [{"value": crowd[0]}]}
     okta.patch(f"/Groups/{band}", {"op": "replace", "value": value}).ok(200, 204)

@@ -95,9 +95,7 @@ def test_deleting_frees_the_match(onelogin: Provider) -> None:
     assert onelogin.find("Users", 'userName eq "rey@acme.example"')["Resources"] == []
 
 
-def test_groups_are_read_as_a_whole_created_and_patched(
-    onelogin: Provider, acme: Company, members: Members
-) -> None:
+def test_groups_are_read_as_a_whole_created_and_patched(onelogin: Provider, acme: Company, members: Members) -> None:
     assert [group["displayName"] for group in onelogin.get("/Groups").ok()["Resources"]] == ["Operations"]
     made = onelogin.post("/Groups", {"schemas": [GROUP], "displayName": "Jedi"}).ok(201)
     ids = [str(acme.owner.id), str(acme.member.id)]
