@@ -7,6 +7,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Final
 
 from benchmarks import lifecycle, seeding, sizes
@@ -27,7 +28,11 @@ def lifecycles(options: argparse.Namespace) -> None:
     """Match, create, read, PUT, PATCH off, PATCH on; us beside all peers."""
     rounds, repeats = (2, 10) if options.quick else (5, 30)
     with Stage(options.web_server) as stage:
-        servers = [seeding.cerby(stage), seeding.stock(stage), seeding.bare(stage), seeding.in_memory(stage)]
+        stock = seeding.stock(stage)
+        servers = [
+            *(seeding.cerby(stage), stock, seeding.stock_as_started(stage, stock)),
+            *(seeding.bare(stage), seeding.in_memory(stage)),
+        ]
         servers = [server for server in servers if not options.peers or server.name in {"cerby", *options.peers}]
         for server in servers:
             lifecycle.run(server, clients=2, repeats=5)
@@ -46,8 +51,8 @@ def _interleaved(servers: list[Server], clients: int, repeats: int, rounds: int)
     return measured
 
 
-def _show(title: str, measured: dict[str, list[Timings]]) -> None:
-    ours = [timings.per_second for timings in measured["cerby"]]
+def _show(title: str, measured: dict[str, list[Timings]], first: str = "cerby") -> None:
+    ours = [timings.per_second for timings in measured[first]]
     rows = []
     for name, found in measured.items():
         rates = [timings.per_second for timings in found]
@@ -55,9 +60,27 @@ def _show(title: str, measured: dict[str, list[Timings]]) -> None:
             f"{statistics.median([s for timings in found for s in timings.by_operation[operation]]) * 1000:.1f}"
             for operation in lifecycle.OPERATIONS
         ]
-        rows.append([name, spread(rates), "1" if name == "cerby" else ratios(ours, rates), *by_operation])
-    head = ["", "requests/s", "Cerby is", *(f"{operation}, ms" for operation in lifecycle.OPERATIONS)]
+        rows.append([name, spread(rates), "1" if name == first else ratios(ours, rates), *by_operation])
+    head = ["", "requests/s", f"{first} is", *(f"{operation}, ms" for operation in lifecycle.OPERATIONS)]
     table(title, head, rows)
+
+
+def web_servers(options: argparse.Namespace) -> None:
+    """Cerby's lifecycle behind each web server; granian takes part where it is installed."""
+    rounds, repeats = (2, 10) if options.quick else (5, 30)
+    kinds = [kind for kind in WEB_SERVERS if kind != "granian" or find_spec("granian")]
+    with Stage() as stage:
+        first = seeding.cerby(stage)
+        servers = [first, *(_beside_it(stage, first, kind) for kind in kinds[1:])]
+        for clients in (1, 8):
+            measured = _interleaved(servers, clients, repeats, rounds)
+            named = {kind: measured[server.name] for kind, server in zip(kinds, servers, strict=True)}
+            _show(f"Web servers, {clients} at a time", named, "gthread")
+
+
+def _beside_it(stage: Stage, server: Server, kind: str) -> Server:
+    """Another web server before the same application and database."""
+    return stage.serve(kind, "cerby.wsgi", database_url=server.database_url, token=server.token, web_server=kind)
 
 
 def lists(options: argparse.Namespace) -> None:
@@ -162,6 +185,7 @@ PARTS: Final[dict[str, Part]] = {
     "members": members,
     "growth": growth,
     "memory": memory,
+    "web-servers": web_servers,
 }
 
 

@@ -87,6 +87,12 @@ def stock(stage: Stage, *, people: int = COMPANY) -> Server:
     return stage.serve("stock", "benchmarks.peers.stock.wsgi", database_url=url, token=STOCK_TOKEN)
 
 
+def stock_as_started(stage: Stage, server: Server) -> Server:
+    """The same people behind the project as `startproject` leaves it."""
+    application = "benchmarks.peers.stock.started"
+    return stage.serve("stock-as-started", application, database_url=server.database_url, token=STOCK_TOKEN)
+
+
 def bare(stage: Stage, *, people: int = COMPANY) -> Server:
     """The floor with so many people."""
     url, workspace = stage.database("floor"), uuid7()
