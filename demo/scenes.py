@@ -205,7 +205,9 @@ def _reactivate(scene: Scene, leaver: Member) -> None:
     tell.proved("she is active again, under the same id", ana.scim_id == before and scene.okta.read(ana)["active"])
     tell.proved("her old session stays dead", not leaver.is_signed_in())
     tell.proved("her old API key stays dead", leaver.call("GET", "accounts").status_code == 401)
-    tell.proved("she can sign in", leaver.sign_in())
+    tell.proved("her old password stays dead", not leaver.sign_in())
+    leaver.accept(scene.owner.invite(ana.scim_id))
+    tell.proved("invited anew, she signs in", leaver.sign_in())
     shown = scene.owner.person(ana.scim_id)
     tell.proved("no access came back", "No account is within this person's reach." in shown.text)
 

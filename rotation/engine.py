@@ -12,7 +12,7 @@ from functools import cached_property
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from rotation import connectors, exposures, failpoints, jobs, passwords
@@ -106,6 +106,12 @@ def _take(step: Callable[[Attempt], None], attempt: Attempt) -> None:
         _after_failure(attempt, error)
     except (Invalid, Undecryptable) as error:
         jobs.ask_human(attempt.lease, code=error.code, detail=error.detail, resume=_resume(attempt))
+    except (jobs.LeaseLost, DatabaseError):
+        raise
+    except Exception as error:
+        logger.exception("Rotation %s met something unforeseen", attempt.job.pk)
+        detail = f"Cerby met something unforeseen ({type(error).__name__}). Its log says what."
+        jobs.ask_human(attempt.lease, code="unforeseen", detail=detail, resume=_resume(attempt))
     failpoints.reach(f"after:{attempt.job.state}")
 
 
@@ -183,6 +189,10 @@ def _accept_new(attempt: Attempt) -> None:
 def _promote(attempt: Attempt) -> None:
     """NEW_OK: from now on people are shown the new password."""
     with transaction.atomic():
+        accounts.lock(attempt.account)
+        current = accounts.current_version(attempt.account)
+        if current is not None and current.number > attempt.candidate.number:
+            raise Invalid(f"Somebody entered another password for {attempt.account} meanwhile. Which one is in force?")
         accounts.make_current(attempt.candidate, at=timezone.now())
         jobs.move(attempt.lease, JobState.PROMOTED)
 
@@ -198,6 +208,10 @@ def _prove_old_dead(attempt: Attempt) -> None:
     if alive:
         detail = f"The target still accepts version {', '.join(map(str, alive))}."
         jobs.wait(attempt.lease, code="old_alive", detail=detail, resume=JobState.PROMOTED)
+        return
+    if older and not attempt.connector.verify(attempt.new):  # a target that rejects everybody proves nothing either
+        detail = "The target rejects the new password as well. Is the login locked?"
+        jobs.wait(attempt.lease, code="new_rejected", detail=detail, resume=JobState.PROMOTED)
         return
     with transaction.atomic():
         SecretVersion.objects.filter(pk__in=[old.pk for old in older]).update(proved_dead_at=timezone.now())

@@ -1,5 +1,7 @@
 """A person's answer to a rotation that waits for one: "I changed it, this is the new password"."""
 
+from typing import Final
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -10,6 +12,9 @@ from workspace import accounts, audit
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused
+from workspace.models import SecretVersion
+
+KNOWN_BEFORE: Final = 20
 
 
 @transaction.atomic
@@ -24,7 +29,9 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
         raise Refused(f"{job} does not wait for a person.")
     if not password.reveal() or "\x00" in password.reveal():
         raise Invalid("A password must not be empty or contain a NUL character.", field="password")
+    _refuse_known(job, password)
     candidate = accounts.add_candidate(job.account, password)
+    accounts.note_known(candidate, actor=actor)
     verifies = connectors.of(job.account, timeout=1).capabilities.can_verify
     audit.record(
         job.workspace, "rotation.changed_by_hand", job, actor=actor, account=str(job.account_id),
@@ -39,3 +46,10 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
         jobs.finish(lease, note="a person changed it by hand", candidate=candidate)
         exposures.close_changed_by_hand(job.account, candidate, actor=actor)
     return job
+
+
+def _refuse_known(job: RotationJob, password: Secret) -> None:
+    """Raises Invalid for a password that people were shown before: that one is what has to go."""
+    shown = SecretVersion.objects.filter(account=job.account, visible_from__isnull=False).order_by("-number")
+    if any(accounts.open_version(version) == password for version in shown[:KNOWN_BEFORE]):
+        raise Invalid("This account had that password before. Change it on the target first.", field="password")

@@ -39,7 +39,7 @@ MOVES: Final = MappingProxyType(
         JobState.PROMOTED: {JobState.OLD_DEAD} | _STOPS,
         JobState.OLD_DEAD: {JobState.SESSIONS_CLOSED} | _STOPS,
         JobState.SESSIONS_CLOSED: {JobState.DONE} | _STOPS,
-        JobState.WAITING: set(JobState) - set(FINISHED) - {JobState.WAITING},
+        JobState.WAITING: set(JobState) - {JobState.WAITING},
         JobState.NEEDS_HUMAN: set(JobState) - {JobState.NEEDS_HUMAN},
         JobState.DONE: set(),
         JobState.CANCELLED: set(),

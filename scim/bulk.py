@@ -7,6 +7,7 @@ refers to the other, and completed once both exist.
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from django.conf import settings
@@ -40,8 +41,9 @@ class Operation:
     status: int = 0
     error: ScimError | None = None
 
+    @cached_property
     def references(self) -> set[str]:
-        """The bulkIds it refers to."""
+        """The bulkIds it refers to, as it was sent."""
         return set(_REFERENCE.findall(self.target)).union(*(_REFERENCE.findall(text) for text in _texts(self.data)))
 
     def answer(self) -> dict[str, Any]:
@@ -88,9 +90,9 @@ class _Bulk:
         waiting, circular = list(self.operations), []
         while waiting and not self._stopped():
             coming = {item.bulk_id for item in waiting if item.method == "POST"}
-            ready = next((item for item in waiting if not item.references() & coming - {item.bulk_id}), waiting[0])
+            ready = next((item for item in waiting if not item.references & coming - {item.bulk_id}), waiting[0])
             waiting.remove(ready)
-            later = ready.references() & coming
+            later = ready.references & coming
             self._perform(ready, _without(ready.data, later) if later else ready.data)
             if later and ready.error is None:
                 circular.append(ready)

@@ -102,6 +102,12 @@ def _tokens(workspace: Workspace) -> Iterator[Finding]:
         if token.expires_at < now + EXPIRES_SOON:
             advice = "Issue a new one and paste it into the app in Okta before then."
             yield Finding(Level.ODD, "token", f"“{token.label}” expires on {token.expires_at:%Y-%m-%d}", advice)
+    gone = User.objects.filter(pk__in=[token.created_by.get("id") for token in valid], is_active=False)
+    makers = {str(pk) for pk in gone.values_list("pk", flat=True)}
+    for token in valid:
+        if token.created_by.get("id") in makers:
+            advice = "They may have kept it. Issue a new one, paste it into the app in Okta, and revoke this one."
+            yield Finding(Level.WRONG, "token", f"“{token.label}” was issued by somebody who left", advice)
     used = max((token.last_used_at for token in valid if token.last_used_at), default=None)
     tested = max((token.tested_at for token in valid if token.tested_at), default=None)
     if used is None:

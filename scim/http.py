@@ -1,6 +1,7 @@
 """SCIM over HTTP: reading a body, writing an answer, translating errors at the edge."""
 
 import json
+import math
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
@@ -14,6 +15,7 @@ from scim.operations import check_storable
 from workspace.errors import CerbyError, Conflict, Invalid, NotFound
 
 CONTENT_TYPE: Final = "application/scim+json"
+_DIGITS: Final = 18
 _NOT_JSON: Final = {
     "application/xml", "text/xml", "text/html", "multipart/form-data", "application/x-www-form-urlencoded",
 }  # fmt: skip
@@ -23,7 +25,7 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
     """The body as a JSON object, whatever its Content-Type says. Raises InvalidSyntax with what is wrong."""
     try:
         text = request.body.decode("utf-8-sig")
-        document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        document = json.loads(text, object_pairs_hook=_unique_keys, **_NUMBERS)
     except UnicodeDecodeError as error:
         raise InvalidSyntax(f"The body is not UTF-8 (byte {error.start}).") from error
     except json.JSONDecodeError as error:
@@ -113,5 +115,21 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
+def _int(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise InvalidSyntax(f"A number has more than {_DIGITS} digits.")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise InvalidSyntax("A number is too large.")
+    return number
+
+
 def _no_constant(name: str) -> Any:
     raise InvalidSyntax(f"{name} is not a JSON number.")
+
+
+_NUMBERS: Final[dict[str, Any]] = {"parse_constant": _no_constant, "parse_int": _int, "parse_float": _float}

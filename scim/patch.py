@@ -18,7 +18,7 @@ from scim.elements import (
     store,
     without,
 )
-from scim.errors import InvalidPath, InvalidValue, Mutability, NoTarget, shown
+from scim.errors import InvalidPath, InvalidValue, Mutability, NoTarget, TooMany, shown
 from scim.filters import AttributeType, get
 from scim.grammar import And, AttributePath, Comparison, Node, parse_path
 from scim.members import Add, GroupChanges, Remove, Replace, member_changes
@@ -27,6 +27,8 @@ from scim.operations import Operation, parse_operations
 __all__ = ["Add", "GroupChanges", "Remove", "Replace", "Schema", "apply", "member_changes"]
 
 JsonObject = dict[str, Any]
+
+MAX_OPERATIONS = 200
 
 _COMMON = frozenset({"id", "externalId", "schemas", "meta"})
 # Okta sends the id inside a value without a path, and clients send back the resource they read.
@@ -63,8 +65,11 @@ def apply(resource: JsonObject, operations: Any, schema: Schema) -> JsonObject:
     value are absent from the result. Read-only members of a path-less value are ignored; a path to one is an
     error. A group's `members` must have been parted off by `member_changes`.
     """
+    parsed = parse_operations(operations)
+    if len(parsed) > MAX_OPERATIONS:
+        raise TooMany(f"At most {MAX_OPERATIONS} operations beside those on members are done in one PATCH.")
     patch = _Patch(deepcopy(resource), schema)
-    for operation in parse_operations(operations):
+    for operation in parsed:
         patch.run(operation)
     patch.check_required(resource)
     return patch.resource

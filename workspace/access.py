@@ -10,7 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from workspace import accounts, audit
@@ -60,7 +61,8 @@ def grant(
 def end(live: Grant, *, actor: Actor, reason: str) -> None:
     """End a grant; one that has ended stays as it is."""
     now = timezone.now()
-    if Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=now, end_reason=reason[:200]):
+    ended_at = Greatest(Value(now), F("granted_at"))  # another machine's clock may be ahead of ours
+    if Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=ended_at, end_reason=reason[:200]):
         audit.record(live.workspace, "grant.ended", live.account, actor=actor, grant=str(live.id), reason=reason)
 
 
@@ -117,7 +119,8 @@ def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
 
 
 # Every span in which the person had the account, directly or while a team they were in had it, laid over the span
-# in which each version was shown. Ends are exclusive. Versions proved dead are nobody's knowledge any more.
+# in which each version was shown; and every version they saw or typed, whatever the spans say. Ends are exclusive.
+# Versions proved dead are nobody's knowledge any more.
 _COULD_HAVE_KNOWN: Final = """
 WITH access AS (
     SELECT g.account_id, g.granted_at AS since, coalesce(g.ended_at, 'infinity') AS until
@@ -127,18 +130,24 @@ WITH access AS (
            least(coalesce(g.ended_at, 'infinity'), coalesce(m.left_at, 'infinity'))
       FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
      WHERE m.user_id = %(user)s
+), seen AS (
+    SELECT r.version_id, r.account_id, min(r.at) AS at
+      FROM workspace_reveal r JOIN workspace_secretversion v ON v.id = r.version_id
+     WHERE r.user_id = %(user)s AND v.proved_dead_at IS NULL GROUP BY r.version_id, r.account_id
+), known AS (
+    SELECT v.id, min(greatest(access.since, v.visible_from)) AS since
+      FROM access JOIN workspace_secretversion v ON v.account_id = access.account_id
+     WHERE access.since < access.until AND v.proved_dead_at IS NULL AND v.visible_from IS NOT NULL
+       AND access.since < coalesce(v.visible_until, 'infinity') AND v.visible_from < access.until
+     GROUP BY v.id
+    UNION ALL
+    SELECT version_id, at FROM seen
 )
-SELECT DISTINCT ON (v.account_id) v.account_id, v.id, min(greatest(access.since, v.visible_from)),
-       (SELECT min(r.at) FROM workspace_reveal r
-         WHERE r.user_id = %(user)s AND r.account_id = v.account_id
-           AND EXISTS (SELECT FROM workspace_secretversion rv
-                        WHERE rv.id = r.version_id AND rv.proved_dead_at IS NULL)),
-       account.is_privileged
-  FROM access
-  JOIN workspace_secretversion v ON v.account_id = access.account_id
+SELECT DISTINCT ON (v.account_id) v.account_id, v.id, min(known.since),
+       (SELECT min(seen.at) FROM seen WHERE seen.account_id = v.account_id), account.is_privileged
+  FROM known
+  JOIN workspace_secretversion v ON v.id = known.id
   JOIN workspace_account account ON account.id = v.account_id
- WHERE access.since < access.until AND v.proved_dead_at IS NULL AND v.visible_from IS NOT NULL
-   AND access.since < coalesce(v.visible_until, 'infinity') AND v.visible_from < access.until
  GROUP BY v.account_id, v.id, v.number, account.is_privileged
  ORDER BY v.account_id, v.number DESC
 """
@@ -157,5 +166,5 @@ def _check_holder(account: Account, holder: User | Team) -> None:
     if isinstance(holder, User):
         if not User.objects.select_for_update(no_key=True).get(pk=holder.pk).is_active:
             raise Invalid(f"{holder} is disabled and cannot be given access.", field="user")
-    elif holder.disbanded_at is not None:
+    elif Team.objects.select_for_update(no_key=True).get(pk=holder.pk).disbanded_at is not None:
         raise Invalid(f"The team {holder} was disbanded.", field="team")

@@ -12,7 +12,7 @@ from workspace import audit, crypto
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid
-from workspace.models import Account, SecretVersion, Workspace
+from workspace.models import Account, Reveal, SecretVersion, User, Workspace
 
 
 @transaction.atomic
@@ -34,7 +34,7 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
 
     Raises Conflict when the name is taken, Invalid for an admin account that cannot be one.
     """
-    account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    account = lock(account)
     names = sorted(name for name, value in fields.items() if getattr(account, name) != value)
     if not names:
         return account
@@ -47,6 +47,9 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
     except IntegrityError as error:
         raise Conflict(f"There is an account called {account.name} already.") from error
     audit.record(account.workspace, "account.updated", account, actor=actor, attributes=names)
+    current = current_version(account)
+    if current is not None and {"connector", "target"}.intersection(names):
+        note_known(current, actor=actor)  # whoever names the target decides who receives the password
     return account
 
 
@@ -60,13 +63,28 @@ def store_password(account: Account, password: Secret, *, actor: Actor) -> Secre
         raise Invalid("A password must not be empty or contain a NUL character.", field="password")
     version = add_candidate(account, password)
     make_current(version, at=timezone.now())
+    note_known(version, actor=actor)
     audit.record(account.workspace, "account.password_stored", account, actor=actor, version=version.number)
     return version
 
 
+def lock(account: Account) -> Account:
+    """The account's row, fresh and locked, so that one version at a time becomes its password."""
+    return Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+
+
+def note_known(version: SecretVersion, *, actor: Actor) -> None:
+    """That whoever acts knows this version, having typed it or pointed it elsewhere: their departure must end it."""
+    person = actor.id if actor.kind == "person" else None
+    if person and User.objects.filter(pk=person, workspace_id=version.workspace_id).exists():
+        Reveal.objects.create(
+            workspace_id=version.workspace_id, account_id=version.account_id, version=version, user_id=person
+        )
+
+
 def add_candidate(account: Account, password: Secret) -> SecretVersion:
     """Seal a password as the account's next version, shown to nobody. Locks the account."""
-    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    lock(account)
     number = (account.versions.aggregate(last=Max("number"))["last"] or 0) + 1
     sealed = crypto.seal(password, workspace=account.workspace_id, account=account.id, version=number)
     return SecretVersion.objects.create(

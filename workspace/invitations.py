@@ -11,7 +11,7 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from workspace import audit
+from workspace import audit, people
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
@@ -52,6 +52,8 @@ def accept(user_id: UUID, token: str, password: Secret) -> User:
 @transaction.atomic
 def set_password(user: User, password: Secret, *, actor: Actor) -> None:
     """Change a person's own password and end their other sessions. Raises Invalid for one that is too weak."""
+    if not people.lock(user).is_active:
+        raise Refused(f"{user} is disabled.")
     try:
         validate_password(password.reveal(), user)
     except ValidationError as error:

@@ -152,7 +152,7 @@ def set_role(user: User, role: Role, *, actor: Actor) -> User:
 
 @atomic()
 def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
-    """End a person's access: sign-in, sessions, API keys, team memberships, grants, workspace role.
+    """End a person's access: password, sessions, API keys, team memberships, grants, workspace role.
 
     Returns the fresh row, or None when the access had ended before. Callers that owe more than this (exposures,
     rotations) are in `rotation.offboarding`, which is what entry points call.
@@ -164,7 +164,8 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     former_role = user.role
     user.is_active, user.deactivated_at, user.deactivated_by = False, now, actor.to_json()
     user.role, user.updated_at = Role.MEMBER, now
-    statements.update(user, "is_active", "deactivated_at", "deactivated_by", "role", "updated_at")
+    user.set_unusable_password()  # ends links and sessions bound to it too: who comes back is invited anew
+    statements.update(user, "is_active", "deactivated_at", "deactivated_by", "role", "password", "updated_at")
     audit.record(
         user.workspace, "person.deactivated", user, actor=actor, former_role=former_role, reason=reason,
         **_end_access(user, now, reason),
@@ -174,7 +175,7 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
 
 @atomic()
 def reactivate(user: User, *, actor: Actor) -> User:
-    """Let a person in again, under the same id. No grant, membership, session, key or role comes back."""
+    """Let a person in again, under the same id. No grant, membership, session, key, password or role comes back."""
     user = lock(user)
     if user.purged_at is not None:
         raise NotFound("The data of this person was deleted for good.")
@@ -236,9 +237,9 @@ _END_ACCESS: Final = """
 WITH sessions AS (DELETE FROM workspace_session WHERE user_id = %(user)s RETURNING 1),
      api_keys AS (UPDATE workspace_apikey SET revoked_at = %(now)s
                    WHERE user_id = %(user)s AND revoked_at IS NULL RETURNING 1),
-     memberships AS (UPDATE workspace_teammembership SET left_at = %(now)s
+     memberships AS (UPDATE workspace_teammembership SET left_at = greatest(%(now)s, joined_at)
                       WHERE user_id = %(user)s AND left_at IS NULL RETURNING 1),
-     grants AS (UPDATE workspace_grant SET ended_at = %(now)s, end_reason = %(reason)s
+     grants AS (UPDATE workspace_grant SET ended_at = greatest(%(now)s, granted_at), end_reason = %(reason)s
                  WHERE user_id = %(user)s AND ended_at IS NULL RETURNING 1)
 SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM memberships),
        (SELECT count(*) FROM grants)

@@ -11,6 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from workspace import audit
@@ -122,7 +124,9 @@ def disband(team: Team, *, actor: Actor) -> None:
     _lock_people(team, members)
     left = _leave(team, members)
     now = timezone.now()
-    ended = Grant.objects.filter(team=team, ended_at=None).update(ended_at=now, end_reason="The team was disbanded.")
+    ended_at = Greatest(Value(now), F("granted_at"))
+    live = Grant.objects.filter(team=team, ended_at=None)
+    ended = live.update(ended_at=ended_at, end_reason="The team was disbanded.")
     team.disbanded_at = team.updated_at = now
     team.save(update_fields=["disbanded_at", "updated_at"])
     audit.record(team.workspace, "team.disbanded", team, actor=actor, memberships=len(left), grants=ended)

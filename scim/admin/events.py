@@ -84,7 +84,8 @@ class ProvisioningEventAdmin(ConsoleAdmin):
         team = Team.objects.filter(pk=OuterRef("resource_id"), workspace=OuterRef("workspace"))
         names = Coalesce(Subquery(person.values("user_name")[:1]), Subquery(team.values("display_name")[:1]))
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(about=names)
+        named: QuerySet[Any] = rows.annotate(about=names)
+        return named
 
     @admin.display(description="When", ordering="at")
     def at_(self, event: ProvisioningEvent) -> str:

@@ -12,6 +12,7 @@ from tests.companies import TESTS, Company
 from tests.rotation.model_target import ModelConnector, Server
 from workspace import access, accounts
 from workspace.crypto import Secret
+from workspace.errors import Invalid
 from workspace.models import Account, SecretVersion
 
 pytestmark = pytest.mark.django_db
@@ -250,3 +251,54 @@ def test_steps_and_jobs_hold_no_password(acme: Company, server: Server, job: Rot
     written = str(list(RotationStep.objects.values())) + str(list(RotationJob.objects.values()))
     for secret in [*server.changes, acme.account_password.reveal()]:
         assert secret not in written
+
+
+def test_something_unforeseen_is_put_on_a_persons_list(
+    server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: ModelConnector, new: Secret, *, current: Secret | None, admin: object) -> None:
+        raise KeyError("flags")
+
+    monkeypatch.setattr(ModelConnector, "change", broken)
+    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "unforeseen")
+    assert job.resume_state == JobState.UNKNOWN
+
+
+def test_a_password_entered_meanwhile_is_not_hidden_by_the_rotation(
+    acme: Company, server: Server, job: RotationJob
+) -> None:
+    lease = jobs.claim(job.pk, worker="test")
+    assert lease is not None
+    attempt = engine.Attempt(lease)
+    while lease.job.state != JobState.NEW_OK:
+        engine.STEPS[JobState(lease.job.state)](attempt)
+    entered = accounts.store_password(acme.account, Secret("entered"), actor=TESTS)
+    RotationJob.objects.filter(pk=job.pk).update(lease_until=None)
+    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "invalid")
+    assert accounts.current_version(acme.account) == entered
+
+
+def test_a_target_that_rejects_everybody_proves_nothing(acme: Company, server: Server, job: RotationJob) -> None:
+    lease = jobs.claim(job.pk, worker="test")
+    assert lease is not None
+    attempt = engine.Attempt(lease)
+    while lease.job.state != JobState.PROMOTED:
+        engine.STEPS[JobState(lease.job.state)](attempt)
+    new, server.accepted = server.accepted, set()
+    RotationJob.objects.filter(pk=job.pk).update(lease_until=None)
+    assert (run(job).state, job.failure_code) == (JobState.WAITING, "new_rejected")
+    assert SecretVersion.objects.get(account=acme.account, number=1).proved_dead_at is None
+    server.accepted = new
+    assert run_when_due(job).state == JobState.DONE
+    assert_proved(acme, server)
+
+
+def test_the_password_that_was_known_is_no_new_one(acme: Company) -> None:
+    offboarding.offboard(acme.member, actor=TESTS, cause="left")
+    job = run(RotationJob.objects.get(account=acme.account))
+    with pytest.raises(Invalid, match="before"):
+        resolution.changed_by_hand(job, acme.account_password, actor=TESTS)
+    assert Exposure.objects.open().exists()
+    jobs.retry(job, actor=TESTS)
+    resolution.changed_by_hand(job, Secret("set by hand"), actor=TESTS)
+    assert not Exposure.objects.open().exists()

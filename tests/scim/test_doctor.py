@@ -16,6 +16,7 @@ from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company
 from tests.scim.test_users import create_body, send
 from workspace import people, teams
+from workspace.audit import Actor
 from workspace.models import User
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,13 @@ def test_tokens_are_looked_at(acme: Company, rival: Company) -> None:
     tokens.revoke(ScimToken.objects.get(workspace=acme.workspace), actor=TESTS)
     assert findings(acme, "token") == [(Level.WRONG, "none is valid")]
     assert (Level.WRONG, "none was ever used") in findings(rival, "token")
+
+
+def test_a_token_whose_maker_left_is_wrong(acme: Company, rival: Company) -> None:
+    tokens.issue(acme.workspace, "by the owner", actor=Actor.person(acme.owner))
+    assert not any("left" in found for _, found in findings(acme, "token"))
+    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    assert (Level.WRONG, "“by the owner” was issued by somebody who left") in findings(acme, "token")
 
 
 def test_refusals_are_counted_by_cause(acme: Company, rival: Company) -> None:

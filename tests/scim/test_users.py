@@ -266,7 +266,12 @@ def test_what_is_not_understood_is_refused_in_scim(
         assert answer.data["scimType"] == scim_type
 
 
-@pytest.mark.parametrize("body", ["{", '{"userName":"a","userName":"b"}', "\xff", '{"a":NaN}', "[" * 100_000])
+NO_OBJECTS = [
+    "{", '{"userName":"a","userName":"b"}', "\xff", '{"a":NaN}', '{"a":1e999}', '{"a":' + "9" * 5000 + "}", "[" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS)
 def test_a_body_that_is_no_json_object_is_invalid_syntax(acme: Company, body: str) -> None:
     answer: Any = acme.okta().generic("POST", "/scim/v2/Users", body.encode("latin-1"), content_type=SCIM)
     assert answer.status_code == 400
@@ -356,3 +361,20 @@ def test_grants_outlive_nobody(acme: Company) -> None:
     access.grant(acme.account, acme.member, actor=TESTS)
     send(acme.okta(), "DELETE", f"/Users/{acme.member.id}")
     assert not Grant.objects.filter(user=acme.member, ended_at=None).exists()
+
+
+def test_a_successor_of_the_same_name_is_not_the_predecessors_to_sign_in_as(acme: Company) -> None:
+    made = send(acme.okta(), "POST", "/Users", create_body()).data
+    former = User.objects.get(pk=made["id"])
+    former.set_password("the former Ada's own 1")
+    former.save()
+    send(acme.okta(), "DELETE", f"/Users/{made['id']}")
+    again = send(acme.okta(), "POST", "/Users", create_body(externalId="00usuccessor"))
+    assert again.status_code == 201
+    assert not User.objects.get(pk=again.data["id"]).has_usable_password()
+
+
+def test_a_patch_of_too_many_operations_is_refused(acme: Company) -> None:
+    operations = [{"op": "add", "path": "emails", "value": [{"value": f"{n}@x.example"}]} for n in range(201)]
+    answer = send(acme.okta(), "PATCH", f"/Users/{acme.member.id}", {"Operations": operations})
+    assert (answer.status_code, answer.data["scimType"]) == (400, "tooMany")

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.companies import TESTS, Company
 from workspace import access, accounts, people, teams
+from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import Account, AuditEvent, Grant, Reveal, SecretVersion, TeamMembership, User
@@ -113,3 +114,43 @@ def test_what_a_person_could_have_known_is_one_statement(acme: Company, django_a
         access.grant(account, acme.member, actor=TESTS)
     with django_assert_num_queries(1):
         assert len(access.could_have_known(acme.member)) == 6
+
+
+def test_whoever_typed_a_password_knows_it_without_any_grant(acme: Company, rival: Company) -> None:
+    accounts.store_password(acme.account, Secret("typed"), actor=Actor.person(acme.owner))
+    (item,) = access.could_have_known(acme.owner)
+    assert SecretVersion.objects.get(pk=item.version_id).number == 2
+    assert item.revealed_at is not None
+
+
+def test_whoever_points_an_account_elsewhere_counts_as_knowing_its_password(acme: Company) -> None:
+    accounts.update(acme.account, actor=Actor.person(acme.owner), target={"host": "elsewhere"})
+    assert known(acme.owner) == {"Router"}
+
+
+def test_what_was_seen_counts_even_where_the_ledgers_times_do_not_meet(acme: Company) -> None:
+    """A removal's time is taken before its commit; a password shown in between was seen all the same."""
+    access.reveal(acme.account, acme.member, actor=TESTS)
+    TeamMembership.objects.filter(user=acme.member).update(
+        joined_at=timezone.now() - timedelta(days=9), left_at=timezone.now() - timedelta(days=8)
+    )
+    assert known(acme.member) == {"Router"}
+
+
+def test_access_ends_although_another_machines_clock_was_ahead(acme: Company) -> None:
+    direct = access.grant(acme.account, acme.member, actor=TESTS)
+    ahead = timezone.now() + timedelta(seconds=30)
+    Grant.objects.update(granted_at=ahead)
+    TeamMembership.objects.update(joined_at=ahead)
+    people.deactivate(acme.member, actor=TESTS, reason="left")
+    direct.refresh_from_db()
+    assert direct.ended_at == ahead
+    access.end(acme.grant, actor=TESTS, reason="x")
+    assert not Grant.objects.filter(ended_at=None, workspace=acme.workspace).exists()
+
+
+def test_a_team_disbanded_meanwhile_is_granted_nothing(acme: Company) -> None:
+    stale = acme.team
+    teams.disband(teams.find(acme.workspace, stale.pk), actor=TESTS)
+    with pytest.raises(Invalid, match="disbanded"):
+        access.grant(accounts.create(acme.workspace, "New", actor=TESTS), stale, actor=TESTS)

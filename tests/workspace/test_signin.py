@@ -6,7 +6,9 @@ import pytest
 from django.test import Client
 
 from tests.companies import PASSWORD, TESTS, Company, password_hash
-from workspace import people
+from workspace import invitations, people
+from workspace.crypto import Secret
+from workspace.errors import NotFound, Refused
 from workspace.models import Role, Session, User
 from workspace.people import Profile
 
@@ -105,12 +107,26 @@ def test_a_session_that_a_lost_race_left_behind_is_nobodys(acme: Company) -> Non
     assert browser.get("/")["Location"] == "/login/?next=/"
 
 
-def test_a_reactivated_person_signs_in_anew(acme: Company) -> None:
+def test_a_reactivated_person_is_invited_anew_and_then_signs_in(acme: Company) -> None:
     browser = sign_in("member@acme.example")[0]
+    former_link = invitations.invite(acme.member, actor=TESTS)
     people.deactivate(acme.member, actor=TESTS, reason="left")
-    people.reactivate(acme.member, actor=TESTS)
+    back = people.reactivate(acme.member, actor=TESTS)
     assert person_of(browser) is None
+    assert person_of(sign_in("member@acme.example")[0]) is None
+    with pytest.raises(NotFound):
+        invitations.accept(back.id, former_link.split("/")[3], Secret(PASSWORD))
+    link = invitations.invite(back, actor=TESTS)
+    invitations.accept(back.id, link.split("/")[3], Secret(PASSWORD))
     assert person_of(sign_in("member@acme.example")[0]) == str(acme.member.id)
+
+
+def test_a_password_change_that_loses_the_race_with_a_departure_is_refused(acme: Company) -> None:
+    stale = User.objects.get(pk=acme.member.pk)
+    people.deactivate(acme.member, actor=TESTS, reason="left")
+    with pytest.raises(Refused):
+        invitations.set_password(stale, Secret("another horse battery 7"), actor=TESTS)
+    assert not User.objects.get(pk=acme.member.pk).has_usable_password()
 
 
 def test_signing_in_gives_a_new_session_id(acme: Company) -> None:

@@ -161,7 +161,7 @@ class Grant(TenantModel):
 
 
 class Reveal(TenantModel):
-    """That a person was shown a version of a password."""
+    """That a person knows a version of a password: they were shown it, or typed it in."""
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="reveals")
     version = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, related_name="reveals")
