@@ -267,7 +267,8 @@ def test_what_is_not_understood_is_refused_in_scim(
 
 
 NO_OBJECTS = [
-    "{", '{"userName":"a","userName":"b"}', "\xff", '{"a":NaN}', '{"a":1e999}', '{"a":' + "9" * 5000 + "}", "[" * 100_000,
+    "{", '{"userName":"a","userName":"b"}', "\xff", '{"a":NaN}', '{"a":1e999}', '{"a":' + "9" * 5000 + "}",
+    "[" * 100_000,
 ]  # fmt: skip
 
 
