@@ -4,7 +4,9 @@ The machine is never quiet: peers take turns, round after round, and the ratios 
 """
 
 import argparse
+import signal
 import statistics
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -20,6 +22,7 @@ Part = Callable[[argparse.Namespace], None]
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended from outside."))  # so that servers and engines end as well
     for name in options.only or PARTS:
         PARTS[name](options)
 

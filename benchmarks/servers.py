@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -76,11 +76,11 @@ class Stage:
         for process in self._processes:
             process.send_signal(signal.SIGINT)  # at once, without waiting for connections kept alive
         for process in self._processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its workers too, should one not have followed
+            process.wait()
         self._engines.release()
         self._engines.wipe()
         shutil.rmtree(self.home, ignore_errors=True)
@@ -107,7 +107,12 @@ class Stage:
         command = _command(web_server or self.web_server, application, port, workers, self.threads)
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603
-                command, cwd=ROOT, env=self._environment(database_url) | more, stdout=output, stderr=output
+                command,
+                cwd=ROOT,
+                env=self._environment(database_url) | more,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         self._processes.append(process)
         _await(port, process, log)

@@ -14,8 +14,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
-from workspace import audit
+from workspace import audit, statements
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import Grant, Team, TeamMembership, Workspace
@@ -190,12 +191,16 @@ def _members(team: Team) -> frozenset[UUID]:
 
 
 def _join(team: Team, user_ids: frozenset[UUID]) -> frozenset[UUID]:
-    present = TeamMembership.objects.filter(team=team, left_at=None, user_id__in=list(user_ids))
-    new = user_ids.difference(present.values_list("user_id", flat=True))
-    TeamMembership.objects.bulk_create(
-        TeamMembership(workspace_id=team.workspace_id, team=team, user_id=user_id) for user_id in sorted(new)
-    )
-    return new
+    """Who was no member yet, now is one. One statement, with no object for each of them."""
+    people = sorted(user_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO workspace_teammembership (id, workspace_id, team_id, user_id, joined_at)"
+            " SELECT new.id, %s, %s, new.user_id, %s FROM unnest(%s::uuid[], %s::uuid[]) AS new (id, user_id)"
+            " ON CONFLICT (team_id, user_id) WHERE left_at IS NULL DO NOTHING RETURNING user_id",
+            [team.workspace_id, team.pk, timezone.now(), [uuid7() for _ in people], people],
+        )
+        return frozenset(row[0] for row in cursor.fetchall())
 
 
 def _leave(team: Team, user_ids: frozenset[UUID]) -> frozenset[UUID]:
@@ -213,7 +218,7 @@ def _changed(
 ) -> Change:
     if joined or left or skipped:
         team.updated_at = timezone.now()
-        team.save(update_fields=["updated_at"])
+        statements.update(team, "updated_at")
         audit.record(
             team.workspace, "team.members_changed", team, actor=actor,
             joined=_ids(joined), left=_ids(left), skipped=_ids(skipped),
