@@ -2,7 +2,7 @@
 
 Both readings give the same answer, RFC 7644 section 3.4.2.2:
 - `ne` is the true complement of `eq`: an attribute without a value is `ne "x"`; `eq null` is `not (… pr)`.
-- `pr` is "neither null nor empty". Every other operator is false without a value.
+- `pr` is "neither null nor empty". Every other operator is false without a value, and "" is none.
 - A multi-valued attribute meets a comparison when any element does; `emails eq "x"` means `emails.value`.
 - A string that no column can hold (U+0000, a lone surrogate) and an id that is no UUID match nothing.
 """
@@ -136,9 +136,14 @@ def identifier(column: Column) -> Attribute:
 
 
 def fixed(value: str | bool) -> Attribute:
-    """A name that holds one value in every row, such as the `type` of a lone work address."""
+    """A name that holds one value in every row, such as the `type` of a lone work address; "" is no value."""
     kind = AttributeType.BOOLEAN if isinstance(value, bool) else AttributeType.TEXT
-    return Attribute(kind, lambda op, operand: ~NO_ROW if op == "pr" or _holds(kind, op, value, operand) else NO_ROW)
+
+    def build(operator: str, operand: Any) -> Q:
+        holds = value != "" if operator == "pr" else _holds(kind, operator, value, operand)
+        return ~NO_ROW if holds else NO_ROW
+
+    return Attribute(kind, build)
 
 
 def _string(column: Column, kind: AttributeType, fold: Callable[[Any], Any]) -> Attribute:
@@ -149,7 +154,9 @@ def _string(column: Column, kind: AttributeType, fold: Callable[[Any], Any]) -> 
             return Q(IsNull(source, False), ~Q(Exact(source, Value(""))))
         # By code point, as in `matches`, and not by whichever collation the database was created with.
         left = Collate(fold(source), "C") if operator in _ORDER else fold(source)
-        return Q(IsNull(source, False), _LOOKUPS[operator](left, fold(Value(operand))))
+        found = Q(IsNull(source, False), _LOOKUPS[operator](left, fold(Value(operand))))
+        # An empty column holds no value; only what lies below or within everything could find one.
+        return found & build("pr", None) if operand == "" or operator in {"lt", "le"} else found
 
     return Attribute(kind, build)
 
@@ -178,9 +185,7 @@ def to_q(
     return _Rows(attributes, value_paths).q(node)
 
 
-def translator(
-    attributes: Mapping[str, Attribute], value_paths: Mapping[str, ValuePathBuilder]
-) -> Callable[[Node], Q]:
+def translator(attributes: Mapping[str, Attribute], value_paths: Mapping[str, ValuePathBuilder]) -> Callable[[Node], Q]:
     """`to_q` for tables that are used again and again: their names are folded once."""
     return _Rows(attributes, value_paths).q
 
@@ -223,7 +228,7 @@ class _Rows:
 
     def _comparison(self, node: Comparison) -> Q:
         attribute = self._find(node.path)
-        operand = _operand(attribute.type, node)
+        operand = operand_of(attribute.type, node)
         if node.value is None:
             condition = ~attribute.build("pr", None)
         elif operand is None:
@@ -271,7 +276,7 @@ def matches(
 def _compare(node: Comparison, resource: Mapping[str, Any], types: Mapping[str, AttributeType], within: str) -> bool:
     key = f"{within}.{node.path.key}" if within else node.path.key
     kind = types.get(key) or types.get(f"{key}.value") or _type_of(node.value)
-    operand = _operand(kind, node)
+    operand = operand_of(kind, node)
     values = [get(v, "value") if isinstance(v, dict) else v for v in _values(resource, node.path)]
     operator = "eq" if node.operator == "ne" else node.operator
     if node.value is None:
@@ -281,8 +286,11 @@ def _compare(node: Comparison, resource: Mapping[str, Any], types: Mapping[str, 
     return result is not (node.operator == "ne")
 
 
-def _operand(kind: AttributeType, node: Comparison) -> Operand | None:
-    """The literal in the attribute's type; None where it can equal nothing (or is null itself)."""
+def operand_of(kind: AttributeType, node: Comparison) -> Operand | None:
+    """The literal in the attribute's type; None where it can equal nothing, or is null itself.
+
+    Raises InvalidFilter.
+    """
     name = shown(node.path)
     allowed = _EQUALITY if node.value is None else _ALLOWED[kind]
     if node.operator not in allowed:
@@ -301,7 +309,7 @@ def _holds(kind: AttributeType, operator: str, value: Any, operand: Operand) -> 
     if kind is AttributeType.TEXT and isinstance(value, bool):
         value = str(value)  # nothing said that the name is a boolean, and Entra compares it with "True"
     left = _read(kind, value)
-    if left is None:
+    if left is None or left == "":
         return False
     if kind is AttributeType.TEXT:
         left, operand = str(left).lower(), str(operand).lower()

@@ -241,7 +241,7 @@ def parts(types: dict[str, AttributeType], attributes: Any, names: Any) -> dict[
 
 
 EXAMPLES = settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
