@@ -13,6 +13,8 @@ from benchmarks.seeding import Team, person_id
 from benchmarks.servers import Server, memory_of
 
 PAGE: Final = 100
+SAMPLED_EVERY: Final = 5_000
+"""After so many people an import's worker memory is looked at."""
 _dice: Final = random.Random(20)  # noqa: S311  # the same questions in every run
 
 Samples = dict[str, list[float]]
@@ -102,11 +104,10 @@ def imported(server: Server, people: int, *, seconds: float) -> tuple[int, float
     """
     connection: Connection = server.connection
     memory, read, start = [(0, _memory(server))], 0, time.monotonic()
-    every = max(people // 10, PAGE)
     while read < people and time.monotonic() - start < seconds:
         answer = connection.request("GET", f"{server.base}/Users?startIndex={read + 1}&count={PAGE}")
         read += json.loads(answer)["itemsPerPage"]
-        if read % every == 0:
+        if read % SAMPLED_EVERY == 0:
             memory.append((read, _memory(server)))
     return read, time.monotonic() - start, memory
 
