@@ -42,6 +42,8 @@ class Attempt:
     in_force: SecretVersion | None = None
     """The version that a probe found to be accepted; until one asked, the current one is taken to be."""
     probed: bool = False
+    admin_version: SecretVersion | None = None
+    """The version of the admin account's password that was used last."""
 
     @property
     def job(self) -> RotationJob:
@@ -70,7 +72,18 @@ class Attempt:
         """The login that may reset this one, where the account names one and its password is known."""
         admin = self.account.admin_account
         version = accounts.current_version(admin) if admin and self.connector.capabilities.admin_reset else None
+        self.admin_version = version
         return Login(admin.username, accounts.open_version(version)) if admin and version else None
+
+    @property
+    def is_admin_changing(self) -> bool:
+        """Whether the admin account's own password is being changed, or was since it was used: both departures of
+        one day may reach the same target, and then its login is rejected for a moment only."""
+        admin, used = self.account.admin_account, self.admin_version
+        if admin is None or used is None:
+            return False
+        live = RotationJob.objects.live().filter(account=admin).exclude(state=JobState.NEEDS_HUMAN)
+        return live.exists() or accounts.current_version(admin) != used
 
     def older(self) -> list[SecretVersion]:
         """Versions before the candidate that may still be alive, newest first."""
@@ -277,6 +290,8 @@ def _after_refusal(attempt: Attempt, error: TargetError) -> None:
         jobs.move(attempt.lease, JobState.QUEUED, note=note, candidate=None, policy_refusals=refusals)
     elif error.kind is FailureKind.UNREACHABLE or own_password_wrong:
         jobs.move(attempt.lease, JobState.UNKNOWN, note=f"{error.kind}: {error.detail}")
+    elif error.kind is FailureKind.AUTHENTICATION and attempt.is_admin_changing:
+        _wait_for_admin(attempt, error)
     else:
         resume = JobState.QUEUED if error.kind is FailureKind.POLICY else JobState.UNKNOWN
         jobs.ask_human(attempt.lease, code=error.kind, detail=error.detail, resume=resume)
@@ -289,5 +304,11 @@ def _after_failure(attempt: Attempt, error: TargetError) -> None:
             attempt.lease, code=error.kind, detail=error.detail, resume=_resume(attempt),
             at_least=error.retry_after or 0,
         )  # fmt: skip
+    elif error.kind is FailureKind.AUTHENTICATION and attempt.is_admin_changing:
+        _wait_for_admin(attempt, error)
     else:
         jobs.ask_human(attempt.lease, code=error.kind, detail=error.detail, resume=_resume(attempt))
+
+
+def _wait_for_admin(attempt: Attempt, error: TargetError) -> None:
+    jobs.wait(attempt.lease, code="admin_changing", detail=error.detail, resume=_resume(attempt))

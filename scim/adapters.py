@@ -16,6 +16,7 @@ from django_scim.adapters import SCIMGroup, SCIMUser
 from rotation import offboarding
 from scim import documents, etags, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
+from scim.errors import InvalidValue
 from scim.members import Add, GroupChanges, Remove, member_changes
 from scim.projection import Projection
 from scim.schemas import GROUP, USER
@@ -68,6 +69,9 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         self.wishes = documents.user_wishes(document, derived_name=documents.derived_name(self.obj))
 
     def replace(self, document: dict[str, Any]) -> None:
+        """Raises InvalidValue for an `active` that is null: taken for nothing, it would leave a leaver in."""
+        if any(key.lower() == "active" and value is None for key, value in document.items()):
+            raise InvalidValue("active must be true or false; without a value nobody knows whether access ends.")
         self.from_dict(document)
         self.save()
 
@@ -137,7 +141,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
     def _set_role(self) -> None:
         """The role asked for. Raises Refused where it would make or unmake an Owner and the workspace says no."""
         role = self.wishes.role
-        if role is None or role == self.obj.role or not self.obj.is_active:
+        if role is None or role == self.obj.role:
             return
         if Role.OWNER in {role, self.obj.role} and not self.workspace.provider_assigns_owner:
             raise Refused(

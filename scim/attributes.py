@@ -13,7 +13,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Concat, Lower, NullIf, Trim
 
 from scim import definitions
-from scim.definitions import ENTERPRISE_URN
+from scim.definitions import ENTERPRISE_URN, Definition
 from scim.elements_sql import AnyElement
 from scim.filters import (
     Attribute,
@@ -48,6 +48,14 @@ def _member_of(live: QuerySet[TeamMembership], column: str) -> Attribute:
     return Attribute(AttributeType.IDENTIFIER, build)
 
 
+def _membership(live: QuerySet[TeamMembership], column: str) -> ValuePathBuilder:
+    """`members[…]`: any one membership that meets the whole filter, `not` and `ne` within included."""
+    return lambda node: Q(Exists(live.filter(to_q(node, {"value": identifier(column)}))))
+
+
+_GROUPS_OF_A_PERSON: Final = TeamMembership.objects.filter(user=OuterRef("pk"), left_at=None, team__disbanded_at=None)
+
+
 def _element(name: str, part: str) -> Attribute:
     """`phoneNumbers.value`: any element of a multi-valued attribute kept as JSON."""
 
@@ -56,7 +64,7 @@ def _element(name: str, part: str) -> Attribute:
         node = Present(path) if operator == "pr" else Comparison(path, operator, operand)
         return _elements(name)(node)
 
-    return Attribute(AttributeType.TEXT, build)
+    return Attribute(_parts(name)[part], build)
 
 
 def _elements(name: str) -> ValuePathBuilder:
@@ -71,15 +79,26 @@ def _emails(node: Node) -> Q:
     return Q(AnyElement("emails", _parts("emails"), node)) | local
 
 
-def _email(operator: str, operand: Any) -> Q:
-    path = AttributePath("value")
-    return _emails(Present(path) if operator == "pr" else Comparison(path, operator, operand))
+def _email(part: str) -> Attribute:
+    """`emails.value`: of any address, a local person's included."""
+
+    def build(operator: str, operand: Any) -> Q:
+        path = AttributePath(part)
+        return _emails(Present(path) if operator == "pr" else Comparison(path, operator, operand))
+
+    return Attribute(_parts("emails")[part], build)
 
 
-def _parts(name: str) -> list[str]:
-    """The sub-attributes of a multi-valued attribute of a person."""
-    found = next(item for item in definitions.USER["attributes"] if item["name"] == name)
-    return [part["name"] for part in found["subAttributes"]]
+def _parts(name: str) -> dict[str, AttributeType]:
+    """The sub-attributes of a multi-valued attribute with the types that /Schemas gives them."""
+    described = next(item for item in definitions.USER["attributes"] if item["name"] == name)
+    return {part["name"]: _type(part) for part in described["subAttributes"]}
+
+
+def _type(described: Definition) -> AttributeType:
+    if described["type"] == "boolean":
+        return AttributeType.BOOLEAN
+    return AttributeType.EXACT if described["caseExact"] else AttributeType.TEXT
 
 
 def _kept(*path: str) -> Combinable:
@@ -103,13 +122,11 @@ USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
     "name.familyName": text("family_name"),
     **{f"name.{part}": text(_kept("name", part)) for part in ("middleName", "honorificPrefix", "honorificSuffix")},
     "active": boolean("is_active"),
-    "emails.value": Attribute(AttributeType.TEXT, _email),
-    "emails.type": _element("emails", "type"),
+    **{f"emails.{part}": _email(part) for part in _parts("emails")},
     "roles.value": text("role"),
-    "groups.value": _member_of(
-        TeamMembership.objects.filter(user=OuterRef("pk"), left_at=None, team__disbanded_at=None), "team_id"
-    ),
+    "groups.value": _member_of(_GROUPS_OF_A_PERSON, "team_id"),
     **{name: text(_kept(name)) for name in _SIMPLE},
+    "profileUrl": exact(_kept("profileUrl")),
     **{f"{name}.{part}": _element(name, part) for name in _MULTI_VALUED for part in _parts(name)},
     **{f"{ENTERPRISE_URN}:{name}": text(_kept(ENTERPRISE_URN, name)) for name in _ENTERPRISE},
     f"{ENTERPRISE_URN}:manager.value": exact(_kept(ENTERPRISE_URN, "manager", "value")),
@@ -119,18 +136,18 @@ USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
 USER_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {
     "emails": _emails,
     "roles": lambda node: to_q(node, {"value": text("role")}),
-    "groups": lambda node: to_q(node, {"value": USER_ATTRIBUTES["groups.value"]}),
+    "groups": _membership(_GROUPS_OF_A_PERSON, "team_id"),
     **{name: _elements(name) for name in _MULTI_VALUED},
 }
-_MEMBER: Final = _member_of(TeamMembership.objects.filter(team=OuterRef("pk"), left_at=None), "user_id")
+_PEOPLE_OF_A_GROUP: Final = TeamMembership.objects.filter(team=OuterRef("pk"), left_at=None)
 GROUP_ATTRIBUTES: Final[dict[str, Attribute]] = {
     "id": identifier("id"),
     "externalId": exact("external_id"),
     "displayName": text("display_name"),
-    "members.value": _MEMBER,
+    "members.value": _member_of(_PEOPLE_OF_A_GROUP, "user_id"),
     **_TIMES,
 }
-GROUP_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {"members": lambda node: to_q(node, {"value": _MEMBER})}
+GROUP_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {"members": _membership(_PEOPLE_OF_A_GROUP, "user_id")}
 
 
 def _letters(source: str | Combinable) -> Combinable:

@@ -84,7 +84,7 @@ USER: Final[Definition] = {
         attribute("preferredLanguage", "As in Accept-Language."),
         attribute("locale", "Such as en-US."),
         attribute("timezone", "Such as Europe/Berlin."),
-        attribute("active", "Whether the person has access. False ends it at once.", kind="boolean"),
+        attribute("active", "Whether the person has access. False ends it at once.", kind="boolean", required=True),
         attribute("password", "Accepted and dropped.", mutability="writeOnly", returned="never", caseExact=True),
         plural("emails", "E-mail addresses; people are known by the primary one.", ("work", "home", "other")),
         plural("phoneNumbers", "Telephone numbers.", ("work", "home", "mobile", "fax", "pager", "other")),
@@ -157,7 +157,6 @@ GROUP: Final[Definition] = {
             [
                 attribute("value", "The person's id.", caseExact=True, **_IMMUTABLE),
                 reference("The person's address.", "User", **_IMMUTABLE),
-                attribute("display", "The person's userName.", **_READ_ONLY),
                 attribute("type", "Always “User”.", canonicalValues=["User"], **_IMMUTABLE),
             ],
             multiValued=True,

@@ -24,7 +24,7 @@ from workspace.people import Profile
 
 _SERVER_OWNED: Final = {"id", "schemas", "meta"}
 _USER_COLUMNS: Final = _SERVER_OWNED | {
-    "username", "displayname", "externalid", "name", "emails", "active", "password", "groups", "roles",
+    "username", "displayname", "externalid", "name", "emails", "active", "password", "groups",
 }  # fmt: skip
 _GROUP_COLUMNS: Final = _SERVER_OWNED | {"displayname", "externalid", "members"}
 _NAME_COLUMNS: Final = {"givenname", "familyname"}
@@ -74,6 +74,8 @@ def user_wishes(document: Mapping[str, Any], *, derived_name: str = "") -> UserW
         attributes["name"] = other_names
     if emails:
         attributes["emails"] = emails
+    if isinstance(attributes.get("roles"), dict):
+        attributes["roles"] = [attributes["roles"]]
     return UserWishes(
         Profile(
             user_name=user_name,
@@ -127,11 +129,21 @@ def user_document(user: User, teams: Iterable[tuple[UUID, str]]) -> dict[str, An
         "emails": emails,
         "active": user.is_active,
         **kept,
-        "roles": [{"value": user.role, "display": user.get_role_display(), "primary": True}],
+        "roles": _roles(user),
         "groups": [_group_reference(*team) for team in teams],
         "meta": _meta("User", "Users", user),
     }
     return _without_empty(document)
+
+
+def _roles(user: User) -> list[dict[str, Any]]:
+    """The person's role: as the provider sent it while it is still theirs. A plain Member has none to show."""
+    sent = user.attributes.get("roles") or []
+    if any(get(item, "value") == user.role for item in sent):
+        return list(sent)
+    if user.role == Role.MEMBER:
+        return []
+    return [{"value": user.role, "display": user.get_role_display(), "primary": True}]
 
 
 def derived_name(user: User) -> str:
@@ -156,9 +168,9 @@ def group_document(team: Team, members: Built | list[Any] | None) -> dict[str, A
 
 
 _MEMBERS: Final = """
-    SELECT m.team_id, '[' || string_agg('{"value":"' || m.user_id || '","display":' || to_json(u.user_name)
-           || ',"type":"User","$ref":' || %s || m.user_id || '"}', ',' ORDER BY m.user_id) || ']'
-      FROM workspace_teammembership m JOIN workspace_user u ON u.id = m.user_id
+    SELECT m.team_id, '[' || string_agg('{"value":"' || m.user_id || '","type":"User","$ref":' || %s || m.user_id
+           || '"}', ',' ORDER BY m.user_id) || ']'
+      FROM workspace_teammembership m
      WHERE m.team_id {condition} AND m.left_at IS NULL GROUP BY m.team_id
 """
 # Of a single team the index gives the members in their order, and nothing is sorted.
@@ -201,8 +213,8 @@ def _email(address: str) -> dict[str, Any]:
 
 
 def _kept(document: Mapping[str, Any], columns: set[str]) -> dict[str, Any]:
-    """What has no column, in our spelling; null is "unassigned" (RFC 7643 section 2.5)."""
-    kept = {key: value for key, value in document.items() if key.lower() not in columns and value is not None}
+    """What has no column, in our spelling; null, [] and {} are "unassigned" (RFC 7643 section 2.5)."""
+    kept = {key: value for key, value in document.items() if key.lower() not in columns and value not in (None, [], {})}
     respelled: dict[str, Any] = _respelled(kept, _SPELLINGS)
     return respelled
 

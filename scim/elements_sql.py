@@ -3,13 +3,14 @@
 The same answers as `scim.filters.matches` gives over the document. Names and operands travel as parameters.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import BooleanField, F, Func
 
 from scim.errors import InvalidFilter, shown
+from scim.filters import AttributeType, operand_of
 from scim.grammar import And, AttributePath, Comparison, Node, Not, Or, Present
 
 Sql = tuple[str, list[Any]]
@@ -27,10 +28,10 @@ class AnyElement(Func):
 
     output_field = BooleanField()
 
-    def __init__(self, name: str, parts: Iterable[str], node: Node) -> None:
+    def __init__(self, name: str, parts: Mapping[str, AttributeType], node: Node) -> None:
         super().__init__(F("attributes"))
         self.name = name
-        self.condition = _Condition(name, {part.lower(): part for part in parts}).of(node)
+        self.condition = _Condition(name, {part.lower(): (part, kind) for part, kind in parts.items()}).of(node)
 
     def as_sql(self, compiler: Any, connection: Any) -> Sql:  # type: ignore[override]  # takes no template
         column, params = compiler.compile(self.source_expressions[0])
@@ -47,10 +48,10 @@ class AnyElement(Func):
 
 @dataclass(frozen=True)
 class _Condition:
-    """From a filter to SQL over one `element`; `parts` maps lower-case names to the spelling they are kept in."""
+    """From a filter to SQL over one `element`; `parts` maps lower-case names to their spelling and type."""
 
     name: str
-    parts: Mapping[str, str]
+    parts: Mapping[str, tuple[str, AttributeType]]
 
     def of(self, node: Node) -> Sql:
         match node:
@@ -61,33 +62,35 @@ class _Condition:
             case Not(term):
                 return _negated(self.of(term))
             case Present(path):
-                return "coalesce(element->>%s, '') <> ''", [self._part(path)]
+                return "coalesce(element->>%s, '') <> ''", [self._part(path)[0]]
             case Comparison(path, "ne", value):
                 return _negated(self.of(Comparison(path, "eq", value)))
             case Comparison():
                 return self._comparison(node)
         raise InvalidFilter(f"A filter in brackets cannot stand in another one, on '{shown(self.name)}'.")
 
-    def _part(self, path: AttributePath) -> str:
+    def _part(self, path: AttributePath) -> tuple[str, AttributeType]:
         if path.key not in self.parts:
-            known = ", ".join(sorted(self.parts.values()))
+            known = ", ".join(sorted(part for part, _ in self.parts.values()))
             raise InvalidFilter(f"'{shown(self.name)}' has no '{shown(path)}'. Filterable: {known}.")
         return self.parts[path.key]
 
     def _comparison(self, node: Comparison) -> Sql:
-        part, operand = self._part(node.path), node.value
-        if operand is None:
+        part, kind = self._part(node.path)
+        operand = operand_of(kind, node)
+        if node.value is None:
             return "coalesce(element->>%s, '') = ''", [part]
-        text = str(operand).lower() if isinstance(operand, bool) else str(operand)
-        if "\x00" in text:
+        if operand is None:
             return "false", []
+        text = str(operand).lower() if isinstance(operand, bool) else str(operand)
+        left, right = ("nullif(element->>%s, '')", "%s")  # an empty string is no value
+        if kind is not AttributeType.EXACT:
+            left, right = f"lower({left})", f"lower({right})"
         if node.operator == "eq":
-            return "coalesce(lower(element->>%s) = lower(%s), false)", [part, text]
+            return f"coalesce({left} = {right}, false)", [part, text]
         if node.operator in _PATTERNS:
-            return "coalesce(lower(element->>%s) LIKE lower(%s), false)", [part, _PATTERNS[node.operator](text)]
-        order = _ORDER[node.operator]
-        sql = f'coalesce(lower(element->>%s) COLLATE "C" {order} lower(%s) COLLATE "C", false)'
-        return sql, [part, text]
+            return f"coalesce({left} LIKE {right}, false)", [part, _PATTERNS[node.operator](text)]
+        return f'coalesce({left} COLLATE "C" {_ORDER[node.operator]} {right} COLLATE "C", false)', [part, text]
 
 
 def _negated(condition: Sql) -> Sql:

@@ -30,6 +30,8 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
         raise InvalidSyntax(f"The body is not UTF-8 (byte {error.start}).") from error
     except json.JSONDecodeError as error:
         raise InvalidSyntax(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
+    except ValueError as error:  # Python reads no number of more than 4,300 digits
+        raise InvalidSyntax("The body holds a number that is too long.") from error
     except RecursionError as error:
         raise InvalidSyntax("The body is nested too deeply.") from error
     if not isinstance(document, dict):

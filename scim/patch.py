@@ -29,6 +29,7 @@ __all__ = ["Add", "GroupChanges", "Remove", "Replace", "Schema", "apply", "membe
 JsonObject = dict[str, Any]
 
 MAX_OPERATIONS = 200
+_UNASSIGNED: tuple[Any, ...] = (None, "", [], {})
 
 _COMMON = frozenset({"id", "externalId", "schemas", "meta"})
 # Okta sends the id inside a value without a path, and clients send back the resource they read.
@@ -123,7 +124,7 @@ class _Patch:
     def check_required(self, before: JsonObject) -> None:
         """A required attribute that becomes unassigned is an error of mutability (RFC 7644 section 3.5.2.2)."""
         for name in sorted(self.schema.required):
-            if get(before, name) and not get(self.resource, name):
+            if get(before, name) not in _UNASSIGNED and get(self.resource, name) in _UNASSIGNED:
                 raise Mutability(f"'{name}' is required and cannot be removed.")
 
     def _merge(self, op: str, value: JsonObject) -> None:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django_scim.models import SCIMServiceProviderConfig
+from django_scim.schemas import default_schemas_getter
 from django_scim.settings import scim_settings
 
 from scim import definitions
@@ -33,6 +34,7 @@ def patch_schema(definition: Definition, *extensions: Definition) -> Schema:
         | {f"{urn}:{item['name']}" for urn, item in inner if _is_single_complex(item)},
         booleans=frozenset(_booleans(attributes)),
         read_only=frozenset(item["name"] for item in attributes if item["mutability"] == "readOnly"),
+        required=frozenset(item["name"] for item in attributes if item["required"]),
         extensions=frozenset(extension["id"] for extension in extensions),
     )
 
@@ -53,15 +55,23 @@ USER: Final = patch_schema(definitions.USER, definitions.ENTERPRISE)
 GROUP: Final = patch_schema(definitions.GROUP)
 
 
+# The schemas of what the door says of itself, as RFC 7643 section 8.7.2 prints them; django-scim2 brings them.
+_OF_THE_SERVICE: Final = tuple(
+    {**schema, "name": schema["id"].rpartition(":")[2]}
+    for schema in default_schemas_getter()
+    if schema["id"].startswith(_CORE) and schema["id"] not in {USER_URN, GROUP_URN}
+)
+
+
 def all_schemas() -> list[dict[str, Any]]:
-    """Named by django-scim2's SCHEMAS_GETTER: the schemas of the resources served here."""
+    """Named by django-scim2's SCHEMAS_GETTER: the schemas of everything served here."""
     return [
         {
             "schemas": [f"{_CORE}:Schema"],
             **schema,
             "meta": {"resourceType": "Schema", "location": f"{settings.BASE_URL}/scim/v2/Schemas/{schema['id']}"},
         }
-        for schema in SCHEMAS
+        for schema in (*SCHEMAS, *_OF_THE_SERVICE)
     ]
 
 

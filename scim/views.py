@@ -82,8 +82,13 @@ class Unknown(Door):
 class Resources(Door):
     """What Users and Groups have in common; the two below say which."""
 
-    http_method_names: Final = ["get", "post", "put", "patch", "delete"]
     kind: Kind
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """A list can be read and added to, a resource read, changed and deleted; the rest is a 405 that says so."""
+        super().setup(request, *args, **kwargs)
+        here = ["post"] if kwargs.get("uuid") is None else ["put", "patch", "delete"]
+        self.http_method_names = ["get", "head", *here]
 
     def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
         projection = Projection.asked(request.GET.dict())
@@ -97,30 +102,28 @@ class Resources(Door):
             return HttpResponse(status=304, headers={"ETag": adapter.version})
         return _resource(adapter, projection)
 
-    def post(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        if uuid is not None:
-            return self.http_method_not_allowed(request)
+    def post(self, request: HttpRequest, **_: None) -> HttpResponse:
         projection = Projection.asked(request.GET.dict())
         return _resource(writes.create(self.kind, request, read_object(request)), projection, status=201)
 
-    def put(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+    def put(self, request: HttpRequest, uuid: str) -> HttpResponse:
         projection, condition = Projection.asked(request.GET.dict()), request.headers.get("If-Match", "")
-        adapter = writes.replace(self.kind, request, _named(uuid), read_object(request), if_match=condition)
+        adapter = writes.replace(self.kind, request, uuid, read_object(request), if_match=condition)
         return self._changed(adapter, projection)
 
-    def patch(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
+    def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
         projection, condition = Projection.asked(request.GET.dict()), request.headers.get("If-Match", "")
-        adapter = writes.modify(self.kind, request, _named(uuid), read_object(request), if_match=condition)
+        adapter = writes.modify(self.kind, request, uuid, read_object(request), if_match=condition)
         return self._changed(adapter, projection)
 
-    def delete(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
-        writes.remove(self.kind, request, _named(uuid), if_match=request.headers.get("If-Match", ""))
-        return HttpResponse(status=204)
+    def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
+        writes.remove(self.kind, request, uuid, if_match=request.headers.get("If-Match", ""))
+        return _no_content()
 
     def _changed(self, adapter: Adapter, projection: Projection) -> HttpResponse:
         large = isinstance(adapter, GroupAdapter) and adapter.has_more_members_than(MEMBERS_ANSWERED)
         if large and not projection:
-            return HttpResponse(status=204, headers={"ETag": adapter.version})
+            return _no_content(adapter.version)
         return _resource(adapter, projection)
 
 
@@ -212,7 +215,7 @@ def _resource(adapter: Adapter, projection: Projection, *, status: int = 200) ->
     return response
 
 
-def _named(uuid: str | None) -> str:
-    if uuid is None:
-        raise ScimError("This method needs the id of a resource in its address.", status=405)
-    return uuid
+def _no_content(version: str = "") -> HttpResponse:
+    response = HttpResponse(status=204, headers={"ETag": version} if version else {})
+    del response["Content-Type"]
+    return response

@@ -167,11 +167,8 @@ def _write(team: Team, display_name: str, external_id: str, attributes: dict[str
 def _refuse_if_none(user_ids: Collection[UUID], known: frozenset[UUID]) -> None:
     """A batch with some strangers is applied without them; a batch of strangers only was not understood."""
     if user_ids and not known:
-        first = next(iter(user_ids))
-        raise Invalid(
-            f"No person in this workspace has the id {first}. Assign the person to the app before pushing the group.",
-            field="members",
-        )
+        detail = "None of these members is a person of this workspace. Assign the person to the app, then push again."
+        raise Invalid(detail, field="members")
 
 
 def _lock_people(team: Team, user_ids: Collection[UUID]) -> tuple[frozenset[UUID], frozenset[UUID]]:

@@ -302,3 +302,23 @@ def test_the_password_that_was_known_is_no_new_one(acme: Company) -> None:
     jobs.retry(job, actor=TESTS)
     resolution.changed_by_hand(job, Secret("set by hand"), actor=TESTS)
     assert not Exposure.objects.open().exists()
+
+
+def test_a_job_whose_admin_account_is_being_changed_waits_and_asks_nobody(
+    acme: Company, server: Server, job: RotationJob
+) -> None:
+    """Both were known to the leaver: for a moment the target has the admin's new password and we show the old one."""
+    secret = Secret("admin-secret")
+    admin = accounts.create(acme.workspace, "Router admin", actor=TESTS, password=secret, username="adm")
+    Account.objects.filter(pk=acme.account.pk).update(admin_account=admin)
+    (admin_job,) = jobs.request(acme.workspace, [admin], cause="left")
+    server.admin_password = "set by its own rotation, not promoted yet"
+    assert (run(job).state, job.failure_code) == (JobState.WAITING, "admin_changing")
+
+    accounts.store_password(admin, Secret(server.admin_password), actor=TESTS)
+    RotationJob.objects.filter(pk=admin_job).update(state=JobState.DONE)
+    assert run_when_due(job).state == JobState.DONE
+    assert_proved(acme, server)
+    server.admin_password = "changed by somebody"
+    again = RotationJob.objects.get(pk=jobs.request(acme.workspace, [acme.account], cause="again")[0])
+    assert (run(again).state, again.failure_code) == (JobState.NEEDS_HUMAN, "authentication")

@@ -379,3 +379,20 @@ def test_a_patch_of_too_many_operations_is_refused(acme: Company) -> None:
     operations = [{"op": "add", "path": "emails", "value": [{"value": f"{n}@x.example"}]} for n in range(201)]
     answer = send(acme.okta(), "PATCH", f"/Users/{acme.member.id}", {"Operations": operations})
     assert (answer.status_code, answer.data["scimType"]) == (400, "tooMany")
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "replace", "path": "active", "value": None}],
+        [{"op": "replace", "value": {"active": None}}],
+        [{"op": "remove", "path": "active"}],
+    ],
+)
+def test_an_active_without_a_value_is_refused_and_never_ignored(acme: Company, operations: Any) -> None:
+    path = f"/Users/{acme.member.id}"
+    patched = send(acme.okta(), "PATCH", path, {"Operations": operations})
+    whole = send(acme.okta(), "GET", path).data
+    put = send(acme.okta(), "PUT", path, {**whole, "active": None})
+    for answer in (patched, put):
+        assert (answer.status_code, answer.data["scimType"] in {"invalidValue", "mutability"}) == (400, True)
