@@ -29,7 +29,7 @@ from scim.filters import (
     translator,
 )
 from scim.grammar import AttributePath, Comparison, Literal, Node, Present, parse_filter
-from workspace.models import Team, TeamMembership, User, Workspace
+from workspace.models import Role, Team, TeamMembership, User, Workspace
 
 _TIMES: Final = {"meta.created": moment("created_at"), "meta.lastModified": moment("updated_at")}
 _SIMPLE: Final = (
@@ -89,6 +89,16 @@ def _email(part: str) -> Attribute:
     return Attribute(_parts("emails")[part], build)
 
 
+def _has_role() -> Q:
+    """Whether a person's document shows a role: a plain Member's does only where the provider sent it."""
+    sent = Comparison(AttributePath("value"), "eq", Role.MEMBER.value)
+    return ~Q(role=Role.MEMBER) | Q(AnyElement("roles", _parts("roles"), sent))
+
+
+def _role(operator: str, operand: Any) -> Q:
+    return Q(_has_role(), text("role").build(operator, operand))
+
+
 def _parts(name: str) -> dict[str, AttributeType]:
     """The sub-attributes of a multi-valued attribute with the types that /Schemas gives them."""
     described = next(item for item in definitions.USER["attributes"] if item["name"] == name)
@@ -123,7 +133,7 @@ USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
     **{f"name.{part}": text(_kept("name", part)) for part in ("middleName", "honorificPrefix", "honorificSuffix")},
     "active": boolean("is_active"),
     **{f"emails.{part}": _email(part) for part in _parts("emails")},
-    "roles.value": text("role"),
+    "roles.value": Attribute(AttributeType.TEXT, _role),
     "groups.value": _member_of(_GROUPS_OF_A_PERSON, "team_id"),
     **{name: text(_kept(name)) for name in _SIMPLE},
     "profileUrl": exact(_kept("profileUrl")),
@@ -135,7 +145,7 @@ USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
 }
 USER_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {
     "emails": _emails,
-    "roles": lambda node: to_q(node, {"value": text("role")}),
+    "roles": lambda node: Q(to_q(node, {"value": text("role")}), _has_role()),
     "groups": _membership(_GROUPS_OF_A_PERSON, "team_id"),
     **{name: _elements(name) for name in _MULTI_VALUED},
 }

@@ -138,9 +138,9 @@ def user_document(user: User, teams: Iterable[tuple[UUID, str]]) -> dict[str, An
 
 def _roles(user: User) -> list[dict[str, Any]]:
     """The person's role: as the provider sent it while it is still theirs. A plain Member has none to show."""
-    sent = user.attributes.get("roles") or []
-    if any(get(item, "value") == user.role for item in sent):
-        return list(sent)
+    sent = [item for item in user.attributes.get("roles") or [] if get(item, "value") == user.role]
+    if sent:
+        return sent
     if user.role == Role.MEMBER:
         return []
     return [{"value": user.role, "display": user.get_role_display(), "primary": True}]
