@@ -59,7 +59,7 @@ def context(
     The checker takes any of the roles that /Schemas offers, so the workspace opens all. Its dice are loaded so that
     the people it puts into groups are active: who is disabled joins no team.
     """
-    random.seed(f"{request.node.name}{DICE}")
+    random.seed(f"{request.node.name}{DICE}" if "[Group" in request.node.name else request.node.name)
     before = digest(rival.workspace)
     acme.workspace.provider_assigns_owner = True
     acme.workspace.save()
