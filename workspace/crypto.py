@@ -66,14 +66,26 @@ def decode_key(text: str) -> bytes:
 
 
 def seal(secret: Secret, *, workspace: UUID, account: UUID, version: int) -> bytes:
-    """Encrypt for one place: the same bytes under another workspace, account or version do not open."""
-    key = decode_key(settings.ENCRYPTION_KEYS[0])
-    nonce = os.urandom(12)
-    body = AESGCM(key).encrypt(nonce, secret.reveal().encode(), _binding(workspace, account, version))
-    return _FORMAT + _key_id(key) + nonce + body
+    """Encrypt a password for its version's row: under another workspace, account or version it does not open."""
+    return seal_at(secret, _version(workspace, account, version))
 
 
 def unseal(sealed: bytes, *, workspace: UUID, account: UUID, version: int) -> Secret:
+    """Decrypt a version's password. Raises Undecryptable as `unseal_at`."""
+    return unseal_at(sealed, _version(workspace, account, version))
+
+
+def seal_at(secret: Secret, place: str) -> bytes:
+    """Encrypt any secret for one place: `place` names what it is and the ids of its row, as `webhook/{workspace}/{id}`.
+
+    Stored anywhere else the bytes do not open.
+    """
+    key = decode_key(settings.ENCRYPTION_KEYS[0])
+    nonce = os.urandom(12)
+    return _FORMAT + _key_id(key) + nonce + AESGCM(key).encrypt(nonce, secret.reveal().encode(), _binding(place))
+
+
+def unseal_at(sealed: bytes, place: str) -> Secret:
     """Decrypt. Raises Undecryptable when no key fits or the bytes belong to another place."""
     key = _ring().get(sealed[_KEY_ID])
     if sealed[:1] != _FORMAT or key is None:
@@ -82,9 +94,9 @@ def unseal(sealed: bytes, *, workspace: UUID, account: UUID, version: int) -> Se
             "Add the former key to CERBY_ENCRYPTION_KEYS."
         )
     try:
-        text = AESGCM(key).decrypt(sealed[_NONCE], sealed[_BODY], _binding(workspace, account, version))
+        text = AESGCM(key).decrypt(sealed[_NONCE], sealed[_BODY], _binding(place))
     except InvalidTag as error:
-        raise Undecryptable("A stored secret is damaged or was moved from another account.") from error
+        raise Undecryptable("A stored secret is damaged or was moved from another place.") from error
     return Secret(text.decode())
 
 
@@ -97,5 +109,9 @@ def _key_id(key: bytes) -> bytes:
     return hashlib.sha256(b"cerby key id" + key).digest()[:4]
 
 
-def _binding(workspace: UUID, account: UUID, version: int) -> bytes:
-    return f"cerby/secret/1/{workspace}/{account}/{version}".encode()
+def _version(workspace: UUID, account: UUID, version: int) -> str:
+    return f"{workspace}/{account}/{version}"
+
+
+def _binding(place: str) -> bytes:
+    return f"cerby/secret/1/{place}".encode()

@@ -34,6 +34,13 @@ def test_a_ciphertext_moved_elsewhere_does_not_open(elsewhere: dict[str, Any]) -
         crypto.unseal(sealed, **{**PLACE, "version": 3, **elsewhere})
 
 
+def test_a_secret_of_another_kind_is_bound_to_its_place_too() -> None:
+    sealed = crypto.seal_at(Secret("whsec"), f"webhook/{UUID(int=1)}/{UUID(int=2)}")
+    assert crypto.unseal_at(sealed, f"webhook/{UUID(int=1)}/{UUID(int=2)}") == Secret("whsec")
+    with pytest.raises(Undecryptable, match="moved"):
+        crypto.unseal_at(sealed, f"webhook/{UUID(int=3)}/{UUID(int=2)}")
+
+
 def test_an_unknown_key_is_an_error_and_a_former_key_still_opens(settings: Any) -> None:
     former = settings.ENCRYPTION_KEYS = [key()]
     sealed = crypto.seal(Secret("x"), **PLACE, version=1)
