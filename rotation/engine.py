@@ -248,7 +248,7 @@ def _finish(attempt: Attempt) -> None:
     account = attempt.account
     with transaction.atomic():
         jobs.finish(attempt.lease)
-        closed = exposures.close_proved(account, actor=ENGINE)
+        closed = exposures.close_proved(attempt.job, actor=ENGINE)
         audit.record(
             attempt.job.workspace, "rotation.done", attempt.job, actor=ENGINE, account=str(account.pk),
             version=attempt.candidate.number, exposures_closed=closed,

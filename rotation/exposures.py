@@ -9,7 +9,7 @@ from rotation.models import Exposure, ExposureQuerySet, Offboarding, Outcome, Ro
 from workspace import audit
 from workspace.access import Knowledge
 from workspace.audit import Actor
-from workspace.models import Account, RotationPolicy, SecretVersion
+from workspace.models import RotationPolicy, SecretVersion
 from workspace.transactions import atomic
 
 
@@ -35,20 +35,21 @@ def open_for(offboarding: Offboarding, known: Collection[Knowledge]) -> list[Kno
 
 
 @atomic()
-def close_proved(account: Account, *, actor: Actor) -> int:
-    """Close the account's exposures whose every version the person could have known is dead; how many."""
+def close_proved(job: RotationJob, *, actor: Actor) -> int:
+    """Close the exposures of the job's account whose every version the person could have known is dead; how many."""
     alive = SecretVersion.objects.filter(
         account_id=OuterRef("account_id"), visible_from__isnull=False, proved_dead_at=None,
         number__lte=OuterRef("version__number"),
     )  # fmt: skip
-    return _close(Exposure.objects.open().filter(account=account).exclude(Exists(alive)), Outcome.PROVED_DEAD, actor)
+    dead = Exposure.objects.open().filter(account_id=job.account_id).exclude(Exists(alive))
+    return _close(dead, Outcome.PROVED_DEAD, job, actor)
 
 
 @atomic()
-def close_changed_by_hand(account: Account, new: SecretVersion, *, actor: Actor) -> int:
-    """Close the account's exposures on a person's word that `new` replaced what was known; how many."""
-    known_before = Exposure.objects.open().filter(account=account, version__number__lt=new.number)
-    return _close(known_before, Outcome.CHANGED_BY_HAND, actor)
+def close_changed_by_hand(job: RotationJob, new: SecretVersion, *, actor: Actor) -> int:
+    """Close the exposures of the job's account on a person's word that `new` replaced what was known; how many."""
+    known_before = Exposure.objects.open().filter(account_id=job.account_id, version__number__lt=new.number)
+    return _close(known_before, Outcome.CHANGED_BY_HAND, job, actor)
 
 
 @atomic()
@@ -78,9 +79,10 @@ def unattended() -> list[Exposure]:
     )
 
 
-def _close(closing: ExposureQuerySet, outcome: Outcome, actor: Actor) -> int:
+def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor) -> int:
     rows = list(closing.select_for_update().values_list("pk", "offboarding_id"))
-    Exposure.objects.filter(pk__in=[pk for pk, _ in rows]).update(closed_at=timezone.now(), outcome=outcome)
+    closed = Exposure.objects.filter(pk__in=[pk for pk, _ in rows])
+    closed.update(closed_at=timezone.now(), outcome=outcome, closed_by=job)
     offboardings = Offboarding.objects.filter(pk__in={offboarding for _, offboarding in rows})
     for offboarding in offboardings.select_related("workspace").order_by("pk"):
         complete_if_closed(offboarding, actor=actor)

@@ -39,7 +39,7 @@ class Exposure(TenantModel):
     """That a person who left could have known a password that may still be alive.
 
     `version` is the newest version of the account's password they could have known, `known_since` when they first
-    could, `revealed_at` when they first looked (empty: they never did).
+    could, `revealed_at` when they first looked (empty: they never did), `closed_by` the rotation that ended it.
     """
 
     offboarding = models.ForeignKey(Offboarding, on_delete=models.PROTECT, related_name="exposures")
@@ -49,6 +49,7 @@ class Exposure(TenantModel):
     revealed_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
+    closed_by = models.ForeignKey("RotationJob", on_delete=models.PROTECT, null=True, related_name="closed_exposures")
     outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
 
     objects = ExposureQuerySet.as_manager()  # type: ignore[misc]  # narrows TenantModel's

@@ -44,7 +44,7 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
     else:
         accounts.make_current(candidate, at=timezone.now())
         jobs.finish(lease, note="a person changed it by hand", candidate=candidate)
-        exposures.close_changed_by_hand(job.account, candidate, actor=actor)
+        exposures.close_changed_by_hand(job, candidate, actor=actor)
     return job
 
 

@@ -81,8 +81,10 @@ class OffboardingAdmin(ConsoleAdmin):
 
 
 def exposures_of(offboarding: Offboarding) -> Section:
-    rows = list(offboarding.exposures.select_related("account", "version").order_by("closed_at", "account__name"))
-    jobs = _jobs_of(rows)
+    rows = list(
+        offboarding.exposures.select_related("account", "version", "closed_by").order_by("closed_at", "account__name")
+    )
+    working = _working_on(rows)
     return Section(
         "Passwords they could have known",
         ("Account", "Version", "Known since", "Looked at it", "State", "Closed", "Time to dead", "Rotation"),
@@ -90,7 +92,7 @@ def exposures_of(offboarding: Offboarding) -> Section:
             [
                 account_link(row.account), row.version.number, when(row.known_since),
                 when(row.revealed_at) if row.revealed_at else "never", outcome_badge(row), when(row.closed_at),
-                time_to_dead(row), _job(jobs.get(row.pk)),
+                time_to_dead(row), _job(row.closed_by if row.closed_at else working.get(row.account_id)),
             ]
             for row in rows
         ],
@@ -111,26 +113,10 @@ def time_to_dead(exposure: Exposure) -> str:
     return lasting(exposure.closed_at - exposure.opened_at)
 
 
-def _jobs_of(exposures: Iterable[Exposure]) -> dict[Any, RotationJob]:
-    """For each exposure the rotation that closed it or is to close it: the first to end after it was opened."""
-    rows = list(exposures)
-    jobs = RotationJob.objects.filter(account_id__in=[row.account_id for row in rows]).order_by("requested_at")
-    by_account: dict[Any, list[RotationJob]] = {}
-    for job in jobs:
-        by_account.setdefault(job.account_id, []).append(job)
-    found = {}
-    for row in rows:
-        if row.outcome == Outcome.LEFT_BY_POLICY:
-            continue
-        until = row.closed_at
-        fitting = [
-            job for job in by_account.get(row.account_id, [])
-            if (job.finished_at is None or job.finished_at >= row.opened_at)
-            and (until is None or job.requested_at <= until)
-        ]  # fmt: skip
-        if fitting:
-            found[row.pk] = fitting[0] if until else fitting[-1]
-    return found
+def _working_on(exposures: Iterable[Exposure]) -> dict[Any, RotationJob]:
+    """By account, the live rotation that is to close what is still open."""
+    open_accounts = [row.account_id for row in exposures if row.closed_at is None]
+    return {job.account_id: job for job in RotationJob.objects.live().filter(account_id__in=open_accounts)}
 
 
 def _job(job: RotationJob | None) -> SafeString | str:

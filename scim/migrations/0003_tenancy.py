@@ -2,19 +2,12 @@
 
 from django.db import migrations
 
-_NAME = "scim_provisioningevent_token_id_same_workspace"
+from workspace.composite_keys import same_workspace, unique
 
 
 class Migration(migrations.Migration):
     dependencies = [("scim", "0002_provisioningevent")]
     operations = [
-        migrations.RunSQL(
-            "ALTER TABLE scim_scimtoken ADD CONSTRAINT scim_scimtoken_in_workspace UNIQUE (workspace_id, id)",
-            "ALTER TABLE scim_scimtoken DROP CONSTRAINT scim_scimtoken_in_workspace",
-        ),
-        migrations.RunSQL(
-            f"ALTER TABLE scim_provisioningevent ADD CONSTRAINT {_NAME} FOREIGN KEY (workspace_id, token_id)"
-            " REFERENCES scim_scimtoken (workspace_id, id) DEFERRABLE INITIALLY DEFERRED",
-            f"ALTER TABLE scim_provisioningevent DROP CONSTRAINT {_NAME}",
-        ),
+        unique("scim_scimtoken"),
+        same_workspace("scim_provisioningevent", "token_id", "scim_scimtoken"),
     ]
