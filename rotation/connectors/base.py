@@ -78,11 +78,14 @@ class Closed:
 
 
 class Connector(ABC):
-    """One login on one target. Subclasses say what they are in class attributes."""
+    """One login on one target. Subclasses say what they are in class attributes.
+
+    Where what a connector can do depends on its settings, each instance has `capabilities` of its own.
+    """
 
     key: ClassVar[str]
     label: ClassVar[str]
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
     Settings: ClassVar[type[TargetSettings]]
 
     def __init__(self, settings: TargetSettings, username: str, *, timeout: float) -> None:

@@ -1,18 +1,20 @@
 """What every connector keeps, as tests: `rotation.connectors.base` put through on a real target.
 
-A connector's tests subclass `ConnectorContract` and provide a fixture `target`, a `Target`. Anybody who writes a
-connector can do the same. Each test makes a login of its own.
+A connector's tests subclass `ConnectorContract`, say in `able` what the connector declares, and provide a fixture
+`target`, a `Target`. Anybody who writes a connector can do the same. Each test makes a login of its own. A test of
+something that is declared as not possible is not skipped but absent, so that a skip always means a missing server.
 """
 
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import pytest
 
-from rotation.connectors.base import Connector, FailureKind, Login, TargetError, validated
+from rotation.connectors.base import Capabilities, Connector, FailureKind, Login, TargetError, validated
 from rotation.passwords import Policy, generate
 from tests.rotation.connectors.proxy import Mode, Proxy
 from workspace.crypto import Secret
@@ -33,7 +35,10 @@ class OpenSession(Protocol):
 
 
 class Target(Protocol):
-    """A real target. `change_marker` are bytes that stand in the request that sets a password, and in no other."""
+    """A real target. `change_marker` are bytes that stand in the request that sets a password, and in no other.
+
+    `admin` may reset every login; where the connector has no admin reset, it is asked for nothing.
+    """
 
     kind: type[Connector]
     host: str
@@ -54,12 +59,43 @@ class Target(Protocol):
         """All that the target's own log, made as talkative as it can be, says about `act`."""
 
 
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
 def random_password() -> Secret:
     return generate(Policy(32, ("lower", "upper", "digit", "symbol")))
 
 
+def needs(capability: str) -> Callable[[Test], Test]:
+    """A test for connectors that declare this capability (a field of `Capabilities`)."""
+
+    def mark(test: Test) -> Test:
+        test.__dict__["needs"] = capability
+        return test
+
+    return mark
+
+
 class ConnectorContract:
     """The contract. Subclasses are collected by pytest as they are."""
+
+    able: ClassVar[Capabilities] = Capabilities(
+        self_change=True, admin_reset=True, closes_sessions=True, can_verify=True
+    )
+    """What the connector declares, and so what is tested."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, test in list(vars(ConnectorContract).items()):
+            capability = getattr(test, "needs", None)
+            if capability and not getattr(cls.able, capability):
+                setattr(cls, name, None)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Each test that takes `admin` is run once for everybody who may change the password."""
+        if "admin" in metafunc.fixturenames:
+            may = {"admin": self.able.admin_reset, "itself": self.able.self_change}
+            metafunc.parametrize("admin", [who for who, can in may.items() if can], indirect=True)
 
     @pytest.fixture
     def old(self) -> Secret:
@@ -82,13 +118,18 @@ class ConnectorContract:
         with Proxy(target.host, target.port) as proxy:
             yield proxy
 
-    @pytest.fixture(params=["admin", "itself"])
+    @pytest.fixture
     def admin(self, request: pytest.FixtureRequest, target: Target) -> Login | None:
-        """Who changes: another login, or, as None, the login itself. Only as far as the connector says it can."""
-        able = target.kind.capabilities
-        if not (able.admin_reset if request.param == "admin" else able.self_change):
-            pytest.skip("declared as not possible")
+        """Who changes: another login, or, as None, the login itself."""
         return target.admin if request.param == "admin" else None
+
+    @pytest.fixture
+    def changer(self, target: Target) -> Login | None:
+        """Somebody who may change the password, where a test needs no more than one."""
+        return target.admin if self.able.admin_reset else None
+
+    def test_what_is_declared_is_what_is_tested(self, connector: Connector) -> None:
+        assert connector.capabilities == self.able
 
     def test_a_change_makes_the_new_password_the_accepted_one(
         self, target: Target, connector: Connector, old: Secret, new: Secret, admin: Login | None
@@ -110,6 +151,7 @@ class ConnectorContract:
         assert connector.verify(new)
         assert not connector.verify(old)
 
+    @needs("admin_reset")
     def test_an_admin_resets_a_login_whose_password_nobody_knows(
         self, target: Target, connector: Connector, old: Secret, new: Secret
     ) -> None:
@@ -125,6 +167,7 @@ class ConnectorContract:
         assert failure.value.kind is FailureKind.AUTHENTICATION
         assert connector.verify(old)
 
+    @needs("self_change")
     def test_a_wrong_present_password_changes_nothing(self, connector: Connector, old: Secret, new: Secret) -> None:
         with pytest.raises(TargetError) as failure:
             connector.change(new, current=random_password(), admin=None)
@@ -132,6 +175,7 @@ class ConnectorContract:
         assert connector.verify(old)
         assert not connector.verify(new)
 
+    @needs("admin_reset")
     def test_a_wrong_admin_password_changes_nothing(
         self, target: Target, connector: Connector, old: Secret, new: Secret
     ) -> None:
@@ -141,6 +185,7 @@ class ConnectorContract:
         assert connector.verify(old)
         assert not connector.verify(new)
 
+    @needs("admin_reset")
     def test_a_login_that_does_not_exist_is_neither_made_nor_accepted(self, target: Target, new: Secret) -> None:
         connector = _connector(target, "nobody_of_that_name")
         with pytest.raises(TargetError) as failure:
@@ -156,35 +201,45 @@ class ConnectorContract:
 
     @pytest.mark.parametrize("text", ["", "with\x00NUL"])
     def test_a_password_that_targets_misread_is_never_sent(
-        self, target: Target, connector: Connector, old: Secret, text: str
+        self, connector: Connector, old: Secret, changer: Login | None, text: str
     ) -> None:
         with pytest.raises(Invalid):
             connector.verify(Secret(text))
         with pytest.raises(Invalid):
-            connector.change(Secret(text), current=old, admin=target.admin)
+            connector.change(Secret(text), current=old, admin=changer)
         assert connector.verify(old)
 
     @pytest.mark.parametrize("text", ['it\'s "quoted" \\ $1 %s {} ;--', "pässwörd-日本語", "p" * 128])
     def test_any_printable_password_can_be_set(
-        self, target: Target, connector: Connector, old: Secret, text: str
+        self, connector: Connector, old: Secret, changer: Login | None, text: str
     ) -> None:
-        connector.change(Secret(text), current=old, admin=target.admin)
+        connector.change(Secret(text), current=old, admin=changer)
         assert connector.verify(Secret(text))
 
     def test_a_closed_port_is_unreachable_and_no_wrong_password(
-        self, target: Target, username: str, old: Secret, new: Secret
+        self, target: Target, username: str, old: Secret, new: Secret, changer: Login | None
     ) -> None:
         connector = _connector(target, username, port=_closed_port())
-        _assert_unreachable(connector, old, new, target.admin)
+        _assert_unreachable(connector, old, new, changer)
 
     @pytest.mark.timeout(60)
     @pytest.mark.parametrize("mode", [Mode.STALL, Mode.TRICKLE, Mode.RESET])
     def test_a_target_that_does_not_answer_is_unreachable_in_time(
-        self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, mode: Mode
+        self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None, mode: Mode
     ) -> None:
         proxy.treat(mode)
         connector = _connector(target, username, port=proxy.port, timeout=SHORT)
-        _assert_unreachable(connector, old, new, target.admin)
+        _assert_unreachable(connector, old, new, changer)
+
+    def test_a_slow_network_is_only_slow(
+        self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
+    ) -> None:
+        proxy.treat(Mode.SLOW)
+        connector = _connector(target, username, port=proxy.port)
+        connector.change(new, current=old, admin=changer)
+        connector.retire(old, new=new, admin=changer)
+        assert connector.verify(new)
+        assert not connector.verify(old)
 
     def test_after_a_lost_reply_the_target_tells_that_it_was_changed(
         self, target: Target, connector: Connector, old: Secret, new: Secret, proxy: Proxy, admin: Login | None
@@ -199,12 +254,12 @@ class ConnectorContract:
 
     @pytest.mark.timeout(60)
     def test_a_reply_that_never_comes_ends_with_the_time_limit(
-        self, target: Target, connector: Connector, username: str, old: Secret, new: Secret, proxy: Proxy
+        self, target: Target, connector: Connector, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
     ) -> None:
         proxy.treat(Mode.STALL_REPLY, target.change_marker)
-        behind = _connector(target, username, port=proxy.port, timeout=SHORT)
+        behind = _connector(target, connector.username, port=proxy.port, timeout=SHORT)
         with pytest.raises(TargetError) as failure:
-            behind.change(new, current=old, admin=target.admin)
+            behind.change(new, current=old, admin=changer)
         assert failure.value.kind is FailureKind.UNREACHABLE
         assert proxy.marked == 1
         assert until(lambda: connector.verify(new))
@@ -221,6 +276,7 @@ class ConnectorContract:
         assert connector.verify(old)
         assert not connector.verify(new)
 
+    @needs("closes_sessions")
     def test_open_sessions_are_really_cut_and_counted(
         self, target: Target, connector: Connector, username: str, old: Secret, new: Secret, admin: Login | None
     ) -> None:
@@ -235,6 +291,7 @@ class ConnectorContract:
             for session in sessions:
                 session.close()
 
+    @needs("closes_sessions")
     def test_sessions_of_other_logins_are_left_alone(
         self, target: Target, connector: Connector, old: Secret, new: Secret, admin: Login | None
     ) -> None:
@@ -254,46 +311,48 @@ class ConnectorContract:
                 validated(target.kind, {**good, name: value})
 
     def test_a_forbidden_address_is_not_connected_to(
-        self, target: Target, username: str, old: Secret, new: Secret
+        self, target: Target, username: str, old: Secret, new: Secret, changer: Login | None
     ) -> None:
         settings = validated(target.kind, target.settings("169.254.169.254", target.port))
         connector = target.kind(settings, username, timeout=PLENTY)
-        for call in _calls(connector, old, new, target.admin):
+        for call in _calls(connector, old, new, changer):
             with pytest.raises(TargetError, match=r"169\.254\.169\.254") as failure:
                 call()
             assert failure.value.kind is FailureKind.PERMISSION
 
     def test_no_secret_is_in_an_error_or_a_repr(
-        self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy
+        self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
     ) -> None:
         texts: list[str] = []
         connector = _connector(target, username, port=proxy.port, timeout=SHORT)
-        admin, wrong = target.admin, random_password()
+        wrong = random_password()
+        impostor = Login(changer.username, wrong) if changer else None
         for mode in (Mode.RESET, Mode.STALL, Mode.DROP_REPLY, Mode.DROP_REQUEST):
             proxy.treat(mode, target.change_marker)
-            for call in _calls(connector, old, new, admin):
+            for call in _calls(connector, old, new, changer):
                 with suppress(TargetError):
                     _collect(call, texts)
         proxy.treat(Mode.PASS)
-        with suppress(TargetError):
-            _collect(lambda: connector.change(new, current=wrong, admin=None), texts)
+        for who in (impostor, None):
+            with suppress(TargetError):
+                _collect(partial(connector.change, new, current=wrong, admin=who), texts)
         texts += [repr(connector), str(connector), repr(vars(connector))]
         assert len(texts) > 8
-        for secret in (old, new, admin.password, wrong):
+        for secret in (old, new, target.admin.password, wrong):
             assert not [text for text in texts if secret.reveal() in text]
 
     def test_no_password_is_in_the_targets_log(
-        self, target: Target, connector: Connector, username: str, old: Secret, new: Secret
+        self, target: Target, connector: Connector, old: Secret, new: Secret, changer: Login | None
     ) -> None:
         def rotate() -> None:
-            connector.change(new, current=old, admin=target.admin)
+            connector.change(new, current=old, admin=changer)
             connector.verify(random_password())
-            connector.retire(old, new=new, admin=target.admin)
-            connector.close_sessions(new=new, admin=target.admin)
+            connector.retire(old, new=new, admin=changer)
+            connector.close_sessions(new=new, admin=changer)
 
         log = target.recorded(rotate)
         assert target.change_marker.decode() in log  # else the log is silent and proves nothing
-        assert username in log
+        assert connector.username in log
         for secret in (old, new, target.admin.password):
             assert secret.reveal() not in log
 
@@ -313,19 +372,20 @@ def _connector(target: Target, username: str, *, port: int | None = None, timeou
     return target.kind(settings, username, timeout=timeout)
 
 
-def _calls(connector: Connector, old: Secret, new: Secret, admin: Login) -> list[Callable[[], object]]:
-    calls: list[Callable[[], object]] = [
-        lambda: connector.change(new, current=old, admin=admin),
-        lambda: connector.change(new, current=old, admin=None),
-        lambda: connector.verify(old),
-        lambda: connector.close_sessions(new=old, admin=admin),
+def _calls(connector: Connector, old: Secret, new: Secret, admin: Login | None) -> list[Callable[[], object]]:
+    """Every call that the connector declares to be possible."""
+    able = connector.capabilities
+    calls: list[tuple[bool, Callable[[], object]]] = [
+        (admin is not None, lambda: connector.change(new, current=old, admin=admin)),
+        (able.self_change, lambda: connector.change(new, current=old, admin=None)),
+        (able.can_verify, lambda: connector.verify(old)),
+        (able.closes_sessions, lambda: connector.close_sessions(new=old, admin=admin)),
+        (able.two_passwords, lambda: connector.retire(new, new=old, admin=admin)),
     ]
-    if connector.capabilities.two_passwords:
-        calls.append(lambda: connector.retire(new, new=old, admin=admin))
-    return calls
+    return [call for possible, call in calls if possible]
 
 
-def _assert_unreachable(connector: Connector, old: Secret, new: Secret, admin: Login) -> None:
+def _assert_unreachable(connector: Connector, old: Secret, new: Secret, admin: Login | None) -> None:
     for call in _calls(connector, old, new, admin):
         with pytest.raises(TargetError) as failure:
             call()

@@ -12,6 +12,8 @@ from typing import Final, Self
 CHUNK: Final = 65536
 ACCEPT_SECONDS: Final = 0.1
 TRICKLE_SECONDS: Final = 0.05
+SLOW_SECONDS: Final = 0.02
+SLOW_CHUNK: Final = 256
 
 
 class Mode(Enum):
@@ -22,6 +24,8 @@ class Mode(Enum):
     """Accept, and never answer."""
     TRICKLE = auto()
     """Accept, and send byte after byte of an answer that has no end."""
+    SLOW = auto()
+    """Forward everything, in small pieces with a pause after each."""
     RESET = auto()
     """Accept, then reset (TCP RST)."""
     DROP_REPLY = auto()
@@ -106,7 +110,7 @@ class Proxy:
                     if pair.mode is Mode.DROP_REQUEST:
                         break
                     pair.lost.set()
-                pair.server.sendall(data)
+                self._send(pair, pair.server, data)
         pair.end()
 
     def _forward_replies(self, pair: "_Pair") -> None:
@@ -116,8 +120,16 @@ class Proxy:
                     continue
                 if pair.lost.is_set() and pair.mode is Mode.DROP_REPLY:
                     break
-                pair.client.sendall(data)
+                self._send(pair, pair.client, data)
         pair.end()
+
+    def _send(self, pair: "_Pair", to: socket.socket, data: bytes) -> None:
+        if pair.mode is not Mode.SLOW:
+            to.sendall(data)
+            return
+        for start in range(0, len(data), SLOW_CHUNK):
+            to.sendall(data[start : start + SLOW_CHUNK])
+            self._closing.wait(SLOW_SECONDS)
 
 
 class _Pair:

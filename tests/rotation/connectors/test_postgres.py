@@ -13,6 +13,7 @@ import pytest
 from cerby.engines import Addresses, Engines
 from rotation.connectors.base import FailureKind, Login, TargetError
 from rotation.connectors.dial import Deadline
+from rotation.connectors.postgres import Postgres
 from rotation.connectors.postgres_session import Server, Session, log_in
 from tests.rotation.connectors.contract import ConnectorContract, random_password, until
 from tests.rotation.connectors.postgres_target import TIMEOUT, PostgresTarget
@@ -39,6 +40,8 @@ def new() -> Secret:
 
 class TestPostgres(ConnectorContract):
     """The contract."""
+
+    able = Postgres.capabilities
 
 
 # What the server says to a login
