@@ -196,7 +196,11 @@ def _accept_new(attempt: Attempt) -> None:
             detail="The target accepts a random password, so nothing can be proved. Is its login check switched off?",
         )  # fmt: skip
         return
-    jobs.move(attempt.lease, JobState.NEW_OK, failures=0)
+    now = timezone.now()
+    jobs.move(
+        attempt.lease, JobState.NEW_OK, failures=0, new_accepted_at=now, canary_rejected_at=now,
+        facts={"accepted": [attempt.candidate.number], "canary": "rejected"},
+    )  # fmt: skip
 
 
 def _promote(attempt: Attempt) -> None:
@@ -228,7 +232,12 @@ def _prove_old_dead(attempt: Attempt) -> None:
         return
     with transaction.atomic():
         SecretVersion.objects.filter(pk__in=[old.pk for old in older]).update(proved_dead_at=timezone.now())
-        jobs.move(attempt.lease, JobState.OLD_DEAD, note=f"{len(older)} rejected", failures=0)
+        numbers = [old.number for old in older]
+        facts = {"rejected": numbers, "accepted": [attempt.candidate.number], "canary": "rejected"}
+        jobs.move(
+            attempt.lease, JobState.OLD_DEAD, note=f"{len(older)} rejected", failures=0, facts=facts,
+            old_rejected_at=timezone.now(),
+        )  # fmt: skip
 
 
 def _close_sessions(attempt: Attempt) -> None:
@@ -239,7 +248,8 @@ def _close_sessions(attempt: Attempt) -> None:
     closed = attempt.connector.close_sessions(new=attempt.new, admin=attempt.admin)
     jobs.move(
         attempt.lease, JobState.SESSIONS_CLOSED, note=f"{closed.sessions} closed",
-        sessions_closed=closed.sessions, follow_ups=list(closed.follow_ups),
+        sessions_closed=closed.sessions, follow_ups=list(closed.follow_ups), sessions_closed_at=timezone.now(),
+        facts={"sessions": closed.sessions},
     )  # fmt: skip
 
 
@@ -288,7 +298,7 @@ def _after_refusal(attempt: Attempt, error: TargetError) -> None:
     if error.kind is FailureKind.POLICY and refusals < POLICY_REFUSALS:
         note = f"policy: {error.detail}"
         jobs.move(attempt.lease, JobState.QUEUED, note=note, candidate=None, policy_refusals=refusals)
-    elif error.kind is FailureKind.UNREACHABLE or own_password_wrong:
+    elif error.kind in {FailureKind.UNREACHABLE, FailureKind.LOCKED} or own_password_wrong:
         jobs.move(attempt.lease, JobState.UNKNOWN, note=f"{error.kind}: {error.detail}")
     elif error.kind is FailureKind.AUTHENTICATION and attempt.is_admin_changing:
         _wait_for_admin(attempt, error)
@@ -299,7 +309,7 @@ def _after_refusal(attempt: Attempt, error: TargetError) -> None:
 
 def _after_failure(attempt: Attempt, error: TargetError) -> None:
     """Unreachable is tried again without end; everything else is a person's to decide."""
-    if error.kind is FailureKind.UNREACHABLE:
+    if error.kind in {FailureKind.UNREACHABLE, FailureKind.LOCKED}:
         jobs.wait(
             attempt.lease, code=error.kind, detail=error.detail, resume=_resume(attempt),
             at_least=error.retry_after or 0,

@@ -104,17 +104,17 @@ def claim(job_id: UUID, *, worker: str) -> Lease | None:
 
 
 @transaction.atomic
-def move(lease: Lease, to: JobState, *, note: str = "", **changes: Any) -> None:
+def move(lease: Lease, to: JobState, *, note: str = "", facts: dict[str, Any] | None = None, **changes: Any) -> None:
     """Put the job into its next state, if this worker still holds it. Raises LeaseLost.
 
-    Whatever else belongs to the move is in the caller's transaction.
+    `facts` go into the step: see RotationStep. Whatever else belongs to the move is in the caller's transaction.
     """
     job, now = lease.job, timezone.now()
     _check_move(job.state, to)
     values = {"state": to, "lease_until": _lease_end(now), **changes}
     if not RotationJob.objects.filter(pk=job.pk, fence=lease.fence, state=job.state).update(**values):
         raise LeaseLost(f"{job.pk} fence {lease.fence}")
-    _append(job, lease.fence, to, note, now)
+    _append(job, lease.fence, to, note, now, facts)
     for name, value in values.items():
         setattr(job, name, value)
 
@@ -127,7 +127,7 @@ def seize(job: RotationJob) -> Lease:
     return Lease(job, fence)
 
 
-def finish(lease: Lease, *, note: str = "", **changes: object) -> None:
+def finish(lease: Lease, *, note: str = "", **changes: Any) -> None:
     """The job is done; its account may be rotated again."""
     move(
         lease, JobState.DONE, note=note, lease_until=None, finished_at=timezone.now(), failure_code="",
@@ -195,10 +195,12 @@ def _check_move(origin: str, to: JobState) -> None:
         raise ValueError(f"A rotation never goes from {origin} to {to}.")
 
 
-def _append(job: RotationJob, fence: int, to: JobState, note: str, now: datetime) -> None:
+def _append(
+    job: RotationJob, fence: int, to: JobState, note: str, now: datetime, facts: dict[str, Any] | None = None
+) -> None:
     RotationStep.objects.create(
         workspace_id=job.workspace_id, job=job, fence=fence, from_state=job.state, to_state=to,
-        note=note[:500], at=now,
+        note=note[:500], at=now, facts=facts or {},
     )  # fmt: skip
 
 

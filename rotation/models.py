@@ -28,6 +28,7 @@ class Outcome(models.TextChoices):
     PROVED_DEAD = "proved_dead", "Password proved dead"
     CHANGED_BY_HAND = "changed_by_hand", "Changed by hand"
     LEFT_BY_POLICY = "left_by_policy", "Left by the workspace's policy"
+    RISK_ACCEPTED = "risk_accepted", "Risk accepted for a time"
 
 
 class ExposureQuerySet(TenantQuerySet["Exposure"]):
@@ -40,6 +41,7 @@ class Exposure(TenantModel):
 
     `version` is the newest version of the account's password they could have known, `known_since` when they first
     could, `revealed_at` when they first looked (empty: they never did), `closed_by` the rotation that ended it.
+    Somebody may have accepted the risk until a date (`accepted_…`); then it opens again.
     """
 
     offboarding = models.ForeignKey(Offboarding, on_delete=models.PROTECT, related_name="exposures")
@@ -51,6 +53,9 @@ class Exposure(TenantModel):
     closed_at = models.DateTimeField(null=True)
     closed_by = models.ForeignKey("RotationJob", on_delete=models.PROTECT, null=True, related_name="closed_exposures")
     outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
+    accepted_by = models.JSONField(null=True)
+    accepted_until = models.DateTimeField(null=True)
+    accepted_reason = models.CharField(max_length=300, blank=True)
 
     objects = ExposureQuerySet.as_manager()  # type: ignore[misc]  # narrows TenantModel's
 
@@ -61,8 +66,16 @@ class Exposure(TenantModel):
                 condition=Q(closed_at=None, outcome="") | Q(closed_at__isnull=False) & ~Q(outcome=""),
                 name="exposure_closed_with_outcome",
             ),
+            models.CheckConstraint(
+                condition=~Q(outcome=Outcome.RISK_ACCEPTED)
+                | Q(accepted_until__isnull=False, accepted_by__isnull=False),
+                name="exposure_accepted_by_somebody",
+            ),
         ]
-        indexes = [models.Index("account", condition=Q(closed_at=None), name="exposure_open")]
+        indexes = [
+            models.Index("account", condition=Q(closed_at=None), name="exposure_open"),
+            models.Index("accepted_until", condition=Q(outcome=Outcome.RISK_ACCEPTED), name="exposure_accepted"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.account} known to {self.offboarding.user}"
@@ -77,7 +90,13 @@ class RotationJob(TenantModel):
     """A change of one account's password, from wanted to proved. The table is the queue.
 
     A worker holds a job until `lease_until`; `fence` counts the leases, and a worker whose fence is not the
-    present one changes nothing. `resume_state` is where a waiting job goes on.
+    present one changes nothing. `resume_state` is where a waiting job goes on. `target` is the key of where the login
+    lives, for what is limited per target. `exposures` open ones of the account made it urgent when it was last wanted.
+
+    What was proved, and when: `new_accepted_at` (a fresh login with the candidate), `canary_rejected_at` (one with a
+    random password), `truncated_rejected_at` (one with the candidate minus its last character, where that is asked),
+    `old_rejected_at` (the last of the older versions), `sessions_closed_at`. Each is the time of the target's answer;
+    the steps say it once more with the versions' numbers.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="rotation_jobs")
@@ -86,6 +105,8 @@ class RotationJob(TenantModel):
     resume_state = models.CharField(max_length=15, choices=JobState.choices, blank=True)
     candidate = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, null=True, related_name="+")
     priority = models.PositiveSmallIntegerField(default=1)
+    exposures = models.PositiveIntegerField(default=0)
+    target = models.CharField(max_length=300, blank=True)
     requested_at = models.DateTimeField(default=timezone.now)
     next_attempt_at = models.DateTimeField(default=timezone.now)
     woken_at = models.DateTimeField(null=True)
@@ -96,6 +117,16 @@ class RotationJob(TenantModel):
     policy_refusals = models.PositiveSmallIntegerField(default=0)
     failure_code = models.CharField(max_length=40, blank=True)
     failure_detail = models.CharField(max_length=500, blank=True)
+    admin_version = models.ForeignKey(
+        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+",
+        help_text="The admin account's password that the target rejected.",
+    )  # fmt: skip
+    asked_at = models.DateTimeField(null=True)
+    new_accepted_at = models.DateTimeField(null=True)
+    canary_rejected_at = models.DateTimeField(null=True)
+    truncated_rejected_at = models.DateTimeField(null=True)
+    old_rejected_at = models.DateTimeField(null=True)
+    sessions_closed_at = models.DateTimeField(null=True)
     sessions_closed = models.PositiveIntegerField(default=0)
     follow_ups = models.JSONField(default=list)
     finished_at = models.DateTimeField(null=True)
@@ -129,13 +160,18 @@ class RotationJob(TenantModel):
 
 
 class RotationStep(TenantModel):
-    """One move of a job, with the fence of the lease that made it. Appended in the move's own transaction."""
+    """One move of a job, with the fence of the lease that made it. Appended in the move's own transaction.
+
+    `facts` is what the target answered, for the certificate: `accepted` and `rejected` list version numbers,
+    `canary` and `truncated` say "rejected", `sessions` counts those closed.
+    """
 
     job = models.ForeignKey(RotationJob, on_delete=models.PROTECT, related_name="steps")
     fence = models.PositiveIntegerField()
     from_state = models.CharField(max_length=15, choices=JobState.choices)
     to_state = models.CharField(max_length=15, choices=JobState.choices)
     note = models.CharField(max_length=500, blank=True)
+    facts = models.JSONField(default=dict)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -144,3 +180,11 @@ class RotationStep(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.get_from_state_display()} → {self.get_to_state_display()}"
+
+
+from rotation.target_models import FailedLogins, TargetHealth, Verification  # noqa: E402  # Django looks here
+
+__all__ = [
+    "Exposure", "ExposureQuerySet", "FailedLogins", "Offboarding", "Outcome", "RotationJob", "RotationJobQuerySet",
+    "RotationStep", "TargetHealth", "Verification",
+]  # fmt: skip

@@ -4,6 +4,7 @@ A connector is made for one login on one target and speaks to it once per call: 
 is open, each call ends within `timeout` seconds. `tests/rotation/connectors/contract.py` is this page as tests.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,14 +24,17 @@ class FailureKind(StrEnum):
     AUTHENTICATION = "authentication"
     POLICY = "policy"
     PERMISSION = "permission"
+    LOCKED = "locked"
     HUMAN = "human"
 
 
 class TargetError(CerbyError):
     """A call to a target that did not do what was asked. `detail` never contains a secret.
 
-    `kind` UNREACHABLE: no answer, or none that means anything; whether the call took effect is not known.
+    `kind` UNREACHABLE: no answer, or none that means anything (a 5xx, a 429); whether the call took effect is not
+    known. `retry_after` in seconds is what the target asks for.
     `kind` AUTHENTICATION, POLICY, PERMISSION: the target said no, and nothing was changed.
+    `kind` LOCKED: the target says that for now it takes no password for this login. `retry_after` if it says how long.
     `kind` HUMAN: only a person can go on (a captcha, a second factor, a login done by hand).
     """
 
@@ -67,6 +71,15 @@ class Capabilities:
     """Old and new are valid beside each other until `retire`."""
     closes_sessions: bool = False
     can_verify: bool = False
+    failed_logins: int | None = 4
+    """How many wrong logins running are harmless before the target may lock the login; None: it never does.
+
+    Successful ones start the count anew. 4 keeps below the commonest limit, 5.
+    """
+    may_truncate: bool = True
+    """Whether the target could keep only the beginning of a password. Not where it is given a digest made here."""
+    password_rules: str = ""
+    """What every password of such a target must fit, in Apple's passwordrules syntax, as in "maxlength: 72"."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,13 @@ class Connector(ABC):
         self.settings = settings
         self.username = username
         self.timeout = timeout
+
+    @property
+    def address(self) -> str:
+        """Where the login lives, the same for every login on one target. Calls to it are limited together."""
+        parts = (getattr(self.settings, name, None) for name in ("host", "port"))
+        known = ":".join(str(part).lower() for part in parts if part is not None)
+        return known or json.dumps(self.settings.model_dump(mode="json"), sort_keys=True)
 
     @abstractmethod
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:

@@ -39,7 +39,10 @@ class Postgres(Connector):
 
     key = "postgres"
     label = "PostgreSQL"
-    capabilities = Capabilities(self_change=True, admin_reset=True, closes_sessions=True, can_verify=True)
+    capabilities = Capabilities(
+        self_change=True, admin_reset=True, closes_sessions=True, can_verify=True, failed_logins=None,
+        may_truncate=False,
+    )  # fmt: skip
     Settings = PostgresSettings
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:

@@ -30,8 +30,9 @@ class RedisAcl(Connector):
     key = "redis_acl"
     label = "Redis / Valkey ACL"
     capabilities = Capabilities(
-        self_change=True, admin_reset=True, two_passwords=True, closes_sessions=True, can_verify=True
-    )
+        self_change=True, admin_reset=True, two_passwords=True, closes_sessions=True, can_verify=True,
+        failed_logins=None, may_truncate=False,
+    )  # fmt: skip
     Settings = RedisAclSettings
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:

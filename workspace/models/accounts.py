@@ -30,7 +30,10 @@ class Account(TenantModel):
     """A login that several people share.
 
     `connector` is a key of `rotation.connectors`; `target` holds that connector's settings (no secrets).
-    `admin_account` is an account on the same target whose password may reset this one.
+    `admin_account` is an account on the same target whose password may reset this one. `password_rules` are in Apple's
+    passwordrules syntax and narrow the other `password_…` fields. `lockout_budget` is how many failed logins running we
+    may cause (empty: what the connector says), `verify_every_hours` how often the stored password is checked (empty: as
+    the workspace says, 0: never), `rotate_every_days` how old a password may become (empty: as old as it likes).
     """
 
     name = models.CharField(max_length=120)
@@ -52,6 +55,10 @@ class Account(TenantModel):
     password_excluded = models.CharField(
         max_length=64, blank=True, help_text="Characters that the target does not accept."
     )
+    password_rules = models.CharField(max_length=500, blank=True)
+    lockout_budget = models.PositiveSmallIntegerField(null=True, blank=True)
+    verify_every_hours = models.PositiveSmallIntegerField(null=True, blank=True)
+    rotate_every_days = models.PositiveSmallIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     archived_at = models.DateTimeField(null=True, editable=False)
 
@@ -64,6 +71,11 @@ class Account(TenantModel):
                 condition=Q(password_length__gte=8, password_length__lte=128), name="account_password_length"
             ),
             models.CheckConstraint(condition=~Q(admin_account=F("id")), name="account_not_its_own_admin"),
+        ]
+        indexes = [
+            models.Index(
+                "workspace", condition=Q(rotate_every_days__isnull=False, archived_at=None), name="account_on_schedule"
+            ),
         ]
 
     def __str__(self) -> str:

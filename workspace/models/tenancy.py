@@ -19,7 +19,11 @@ class RotationPolicy(models.TextChoices):
 
 
 class Workspace(models.Model):
-    """A customer. Everything else carries one."""
+    """A customer. Everything else carries one.
+
+    Rotations on a schedule begin between the hours `rotation_window_from` and `rotation_window_until` of `time_zone`
+    (IANA), over midnight where the second is the smaller; both the same: at any time.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=120)
@@ -35,10 +39,22 @@ class Workspace(models.Model):
         default=False,
         help_text="Let roles sent over SCIM make and unmake Owners. Off: that is done here.",
     )
+    verify_every_hours = models.PositiveSmallIntegerField(
+        default=24, help_text="How often stored passwords are checked on their targets. 0: never."
+    )
+    time_zone = models.CharField(max_length=63, default="UTC")
+    rotation_window_from = models.PositiveSmallIntegerField(default=0)
+    rotation_window_until = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("slug"), name="workspace_slug_unique")]
+        constraints = [
+            models.UniqueConstraint(Lower("slug"), name="workspace_slug_unique"),
+            models.CheckConstraint(
+                condition=models.Q(rotation_window_from__lt=24, rotation_window_until__lt=24),
+                name="workspace_rotation_window",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
