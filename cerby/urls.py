@@ -6,5 +6,6 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("scim/v2/", include("scim.urls")),
+    path("", include("rotation.urls")),
     path("", include("workspace.urls")),
 ]

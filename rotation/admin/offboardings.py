@@ -8,9 +8,10 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from rotation.admin.certificate import CertifiedAdmin
 from rotation.admin.words import state_badge
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
-from workspace.admin.base import ChoiceFilter, ConsoleAdmin
+from workspace.admin.base import ChoiceFilter
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_text, badge, lasting, link, when, with_actor
 from workspace.admin.person_page import account_link
@@ -23,7 +24,7 @@ class ProgressFilter(ChoiceFilter):
 
 
 @admin.register(Offboarding)
-class OffboardingAdmin(ConsoleAdmin):
+class OffboardingAdmin(CertifiedAdmin):
     """Begun on a person's page, by SCIM or by support's command."""
 
     list_display = ("person", "cause", "started", "by", "progress", "completed")

@@ -17,6 +17,7 @@ from tests.companies import PASSWORD, TESTS, Company
 from tests.terminal import run, support_commands
 from tests.workspace import strangers
 from workspace import audit, people
+from workspace.commands import WorkspaceCommand
 from workspace.models import AuditEvent, Role, User, Workspace
 from workspace.people import Profile
 
@@ -28,6 +29,8 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "create_workspace": lambda rival: ("Rival", "--slug", "rival"),
     "set_workspace_owner": lambda rival: ("acme", rival.member.id),
     "verify_audit": lambda rival: ("acme",),
+    "offboarding_certificate": lambda rival: ("acme", rival.member.id),
+    "verify_certificate": lambda rival: ("certificate-of-rival.json",),
     "offboard": lambda rival: ("acme", rival.member.id, "--cause", "x"),
     "purge_user": lambda rival: ("acme", rival.member.id, "--yes", "--despite-exposures"),
     "retry_rotations": lambda rival: ("acme", "--account", "Of rival alone"),
@@ -73,11 +76,14 @@ def test_help_shows_an_example_that_parses(name: str) -> None:
     assert parser.parse_args(shlex.split(command.example))
 
 
-@pytest.mark.parametrize("name", sorted(set(support_commands()) - {"create_workspace", "prune"}))
-def test_a_workspace_that_does_not_exist_is_said(db: None, name: str) -> None:
-    more = {"offboard": ["x", "--cause", "y"], "issue_scim_token": ["--label", "x"]}
-    named = {"purge_user", "set_workspace_owner", "revoke_scim_token"}
-    answer = run(name, "nowhere", *more.get(name, ["x"] if name in named else []))
+ON_A_WORKSPACE = [name for name, command in support_commands().items() if isinstance(command, WorkspaceCommand)]
+
+
+@pytest.mark.parametrize("name", sorted(ON_A_WORKSPACE))
+def test_a_workspace_that_does_not_exist_is_said(rival: Company, name: str) -> None:
+    slug, *rest = TOWARDS_RIVAL[name](rival)
+    assert slug == "acme"
+    answer = run(name, "nowhere", *rest)
     assert (answer.code, answer.said, answer.out) == (1, "There is no workspace nowhere.", "")
 
 

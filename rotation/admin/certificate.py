@@ -1,0 +1,70 @@
+"""An offboarding's certificate in the console: as a page to print, and as a file to hand over."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.dateparse import parse_datetime
+from django.utils.text import slugify
+from unfold.enums import ActionVariant
+
+from rotation import certificate
+from rotation.models import Offboarding
+from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for
+from workspace.admin.forms import ActForm
+from workspace.errors import CerbyError
+
+
+class CertifiedAdmin(ConsoleAdmin):
+    """The two acts of a finished offboarding."""
+
+    actions_detail: Sequence[str] = ("certificate", "certificate_file")
+
+    def offered(self, request: HttpRequest, obj: Offboarding) -> Sequence[str]:
+        return self.actions_detail if obj.completed_at else ()
+
+    @button_for("Certificate", url_path="certificate", icon="verified", variant=ActionVariant.PRIMARY)
+    def certificate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def page(obj: Offboarding, issued: dict[str, Any]) -> HttpResponse:
+            document = _with_times(issued["certificate"])
+            return self._page(
+                request, "certificate", obj, title=f"Certificate of {obj}", certificate=document, jws=issued["jws"],
+                key=issued["key"],
+            )  # fmt: skip
+
+        return self._issued(request, object_id, page)
+
+    @button_for("Download certificate", url_path="certificate-file", icon="download")
+    def certificate_file(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def file(obj: Offboarding, issued: dict[str, Any]) -> HttpResponse:
+            answer = HttpResponse(json.dumps(issued, indent=2) + "\n", content_type="application/json")
+            name = slugify(obj.user.user_name) or obj.pk
+            answer["Content-Disposition"] = f'attachment; filename="{name}.certificate.json"'
+            return answer
+
+        return self._issued(request, object_id, file)
+
+    def _issued(self, request: HttpRequest, object_id: str, show: Any) -> HttpResponse:
+        """What `show` makes of the certificate; a page that says why where there is none yet."""
+        obj = self.get_object(request, object_id)
+        if obj is None:
+            return self._missing(request, object_id)
+        try:
+            issued = certificate.issue(obj, actor=actor(request))
+        except CerbyError as error:
+            none = Act("Certificate", "", ActForm(bound(request)), lambda _: "", refusal=error.detail)
+            return self.run(request, none, obj)
+        answer: HttpResponse = show(obj, issued)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+def _with_times(value: Any) -> Any:
+    """The document with its times as times, for the page's filters."""
+    if isinstance(value, dict):
+        return {
+            key: parse_datetime(item) if key.endswith(("_at", "since")) and isinstance(item, str) else _with_times(item)
+            for key, item in value.items()
+        }
+    return [_with_times(item) for item in value] if isinstance(value, list) else value
