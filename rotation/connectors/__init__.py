@@ -6,12 +6,13 @@ from rotation.connectors.base import Connector, validated
 from rotation.connectors.by_hand import ByHand
 from rotation.connectors.postgres import Postgres
 from rotation.connectors.redis_acl import RedisAcl
+from rotation.connectors.registry import Registry
 from workspace.errors import Invalid
 
 if TYPE_CHECKING:
     from workspace.models import Account
 
-REGISTRY: Final[dict[str, type[Connector]]] = {kind.key: kind for kind in (ByHand, Postgres, RedisAcl)}
+REGISTRY: Final = Registry((ByHand, Postgres, RedisAcl))
 
 
 def of(account: "Account", *, timeout: float) -> Connector:
@@ -22,6 +23,8 @@ def of(account: "Account", *, timeout: float) -> Connector:
     """
     kind = REGISTRY.get(account.connector)
     if kind is None:
+        if broken := REGISTRY.why_not(account.connector):
+            raise Invalid(str(broken), field="connector")
         known = ", ".join(sorted(REGISTRY))
         raise Invalid(f"There is no connector “{account.connector}”. Known are: {known}.", field="connector")
     target = validated(kind, account.target)

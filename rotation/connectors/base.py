@@ -1,7 +1,7 @@
 """The contract between the rotation engine and whatever changes a password on a target.
 
 A connector is made for one login on one target and speaks to it once per call: nothing is pooled, no transaction
-is open, each call ends within `timeout` seconds. `tests/rotation/connectors/contract.py` is this page as tests.
+is open, each call ends within `timeout` seconds. `rotation.connectors.contract` is this page as tests.
 """
 
 import json

@@ -37,10 +37,11 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "issue_scim_token": lambda rival: ("acme", "--label", "x", "--show-token"),
     "scim_doctor": lambda rival: ("acme",),
     "prune": lambda rival: ("--days", "1"),
+    "connectors": lambda rival: (),
     "revoke_scim_token": lambda rival: ("acme", strangers.everything(rival)["ScimToken"][0]["id"]),
 }
 # These name nobody, so they succeed and stay at home; prune keeps what is younger than its days, whosever it is.
-WITHIN_ACME = {"verify_audit", "issue_scim_token", "prune"}
+WITHIN_ACME = {"verify_audit", "issue_scim_token", "prune", "connectors"}
 
 
 def manage(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,8 @@ from psycopg import sql
 
 from cerby.engines import Addresses
 from rotation.connectors.base import Login, validated
+from rotation.connectors.contract import until
 from rotation.connectors.postgres import Postgres
-from tests.rotation.connectors.contract import until
 from workspace.crypto import Secret
 
 TIMEOUT = 20.0

@@ -17,8 +17,8 @@ import redis
 
 from cerby.engines.binaries import find_binaries
 from rotation.connectors.base import Login, validated
+from rotation.connectors.contract import until
 from rotation.connectors.redis_acl import RedisAcl
-from tests.rotation.connectors.contract import until
 from workspace.crypto import Secret
 
 TIMEOUT = 20.0

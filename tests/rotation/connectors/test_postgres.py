@@ -12,10 +12,10 @@ import pytest
 
 from cerby.engines import Addresses, Engines
 from rotation.connectors.base import FailureKind, Login, TargetError
+from rotation.connectors.contract import ConnectorContract, random_password, until
 from rotation.connectors.dial import Deadline
 from rotation.connectors.postgres import Postgres
 from rotation.connectors.postgres_session import Server, Session, log_in
-from tests.rotation.connectors.contract import ConnectorContract, random_password, until
 from tests.rotation.connectors.postgres_target import TIMEOUT, PostgresTarget
 from tests.rotation.connectors.tls import TlsFront, self_signed
 from workspace.crypto import Secret

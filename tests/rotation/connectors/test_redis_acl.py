@@ -10,8 +10,8 @@ import pytest
 
 from cerby.engines import Addresses
 from rotation.connectors.base import FailureKind, Login, TargetError
+from rotation.connectors.contract import ConnectorContract, random_password, until
 from rotation.connectors.redis_acl import RedisAcl
-from tests.rotation.connectors.contract import ConnectorContract, random_password, until
 from tests.rotation.connectors.redis_target import EVERYTHING, RedisTarget, digest, server, target_at
 from tests.rotation.connectors.tls import TlsFront, self_signed
 from workspace.crypto import Secret
