@@ -6,9 +6,9 @@ each writer to take the chain's head, all writes of a workspace would wait for e
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -120,6 +120,28 @@ def verify(workspace: Workspace) -> Broken | None:
     return Broken(left_out.pk, "the event was never chained") if left_out else None
 
 
+def export(
+    workspace: Workspace, *, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[dict[str, Any]]:
+    """The chained events of a time, oldest first, each as it is hashed, with its `position` and `hash` (hexadecimal).
+
+    Chains the newest first, so that all are there. A link's hash is SHA-256 over the hash before it and the event's
+    JSON, keys sorted, without spaces and without `position` and `hash`; the first one's predecessor is 32 zero bytes.
+    """
+    while seal(workspace):
+        pass
+    seals = AuditSeal.objects.for_workspace(workspace).select_related("event").order_by("position")
+    seals = seals.filter(event__at__gte=since) if since else seals
+    seals = seals.filter(event__at__lt=until) if until else seals
+    for link in seals.iterator():
+        yield {**_content(link.event), "position": link.position, "hash": bytes(link.hash).hex()}
+
+
+def line(exported: Mapping[str, Any]) -> str:
+    """An exported event as one line of JSON."""
+    return json.dumps(exported, sort_keys=True, separators=(",", ":")) + "\n"
+
+
 def _fields(
     workspace: Workspace | None, verb: str, subject: Any, actor: Actor, detail: dict[str, Any]
 ) -> dict[str, Any]:
@@ -144,7 +166,12 @@ def _only_sealer(workspace: Workspace) -> bool:
 
 def _link(head: bytes, event: AuditEvent) -> bytes:
     """SHA-256 over the previous hash and the event's canonical JSON."""
-    content = {
+    canonical = json.dumps(_content(event), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(head + canonical.encode()).digest()
+
+
+def _content(event: AuditEvent) -> dict[str, Any]:
+    return {
         "id": event.id,
         "workspace": str(event.workspace_id),
         "at": event.at.isoformat(),
@@ -153,4 +180,3 @@ def _link(head: bytes, event: AuditEvent) -> bytes:
         "subject": [event.subject_kind, str(event.subject_id)],
         "detail": event.detail,
     }
-    return hashlib.sha256(head + json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused or not found (the sentence is on standard error), 
 import json
 import os
 import pwd
+import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from workspace import tenancy
 from workspace.audit import Actor
-from workspace.errors import CerbyError
+from workspace.errors import CerbyError, Refused
 from workspace.models import Workspace
 
 REFUSED: Final = 1
@@ -106,6 +107,16 @@ def operator() -> str:
 def used_wrongly(sentence: str) -> CommandError:
     """To raise for arguments that make no sense together."""
     return CommandError(sentence, returncode=USAGE)
+
+
+def confirm_deletion(what: str, name: str, gone: Mapping[str, int]) -> None:
+    """Have the name typed of what is deleted. Raises Refused for anything else, and where nobody could be asked."""
+    if not sys.stdin.isatty():
+        raise Refused("Nobody is here to confirm. Give --yes to delete without being asked.")
+    listing = ", ".join(f"{number} {kind}" for kind, number in gone.items())
+    typed = input(f"This deletes for good: {listing}.\nType the {what} {name} to confirm: ")
+    if typed.strip().lower() != name.lower():
+        raise Refused(f"That is not the {what}. Nothing was deleted.")
 
 
 class _ExampleAsWritten(DjangoHelpFormatter, RawDescriptionHelpFormatter):

@@ -29,6 +29,9 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "create_workspace": lambda rival: ("Rival", "--slug", "rival"),
     "set_workspace_owner": lambda rival: ("acme", rival.member.id),
     "verify_audit": lambda rival: ("acme",),
+    "export_audit": lambda rival: ("acme",),
+    "workspace_status": lambda rival: ("acme",),
+    "purge_workspace": lambda rival: ("acme", "--yes", "--despite-people"),
     "offboarding_certificate": lambda rival: ("acme", rival.member.id),
     "verify_certificate": lambda rival: ("certificate-of-rival.json",),
     "offboard": lambda rival: ("acme", rival.member.id, "--cause", "x"),
@@ -41,7 +44,15 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "revoke_scim_token": lambda rival: ("acme", strangers.everything(rival)["ScimToken"][0]["id"]),
 }
 # These name nobody, so they succeed and stay at home; prune keeps what is younger than its days, whosever it is.
-WITHIN_ACME = {"verify_audit", "issue_scim_token", "prune", "connectors"}
+WITHIN_ACME = {
+    "connectors",
+    "export_audit",
+    "issue_scim_token",
+    "prune",
+    "purge_workspace",
+    "verify_audit",
+    "workspace_status",
+}
 
 
 def manage(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,16 +1,17 @@
 """The audit log: read, searched, and its chain verified."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from workspace import audit
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import SUBJECT_PAGES, detail_text, verb_text, who
 from workspace.admin.parts import NOTHING, Detail, Fact, clipped, names_of, when
 from workspace.errors import Conflict
@@ -41,6 +42,11 @@ class ActorFilter(ChoiceFilter):
     }
 
 
+class PeriodForm(forms.WorkspaceForm):
+    since = forms.day("From", required=False, help_text="The first day (UTC). Empty: from the start.")
+    until = forms.day("Before", required=False, help_text="The first day that is left out (UTC). Empty: until now.")
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ConsoleAdmin):
     """Rows that the database refuses to change."""
@@ -54,7 +60,7 @@ class AuditEventAdmin(ConsoleAdmin):
     empty_icon = "history"
     empty_title = "No events found"
     empty_text = "Everything that is done in this workspace is written down here."
-    actions_list = ("verify",)
+    actions_list = ("verify", "export")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         people = User.objects.filter(workspace=OuterRef("workspace"))
@@ -121,3 +127,25 @@ class AuditEventAdmin(ConsoleAdmin):
             "Verify the audit chain", "Verify", form, check,
             text=("Walks the hash chain from its first event and compares every link.",),
         ))  # fmt: skip
+
+    @button_for("Export chain", url_path="export", icon="download")
+    def export(self, request: HttpRequest) -> HttpResponse:
+        form = PeriodForm(bound(request), workspace=visitor(request).workspace)
+
+        def download(data: dict[str, Any]) -> StreamingHttpResponse:
+            workspace = form.chosen_workspace
+            audit.record(workspace, "audit.exported", workspace, actor=actor(request))
+            lines = audit.export(workspace, since=_start_of(data["since"]), until=_start_of(data["until"]))
+            answer = StreamingHttpResponse(map(audit.line, lines), content_type="application/jsonl")
+            answer["Content-Disposition"] = f'attachment; filename="{workspace.slug}.audit.jsonl"'
+            answer["Cache-Control"] = "no-store"
+            return answer
+
+        return self.run(request, Act(
+            "Export the audit trail", "Download", form, download,
+            text=("Each event with its place in the chain, as JSON lines, so that the file can be checked by itself.",),
+        ))  # fmt: skip
+
+
+def _start_of(day: date | None) -> datetime | None:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None

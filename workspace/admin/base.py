@@ -7,13 +7,14 @@ what will happen, asks for what it needs, and on POST calls one verb. Nothing is
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
@@ -27,7 +28,7 @@ from workspace.audit import Actor
 from workspace.errors import CerbyError
 from workspace.models import User
 
-Done = str | HttpResponse
+Done = str | HttpResponseBase
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
@@ -180,8 +181,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             except CerbyError as error:
                 act.form.refuse(error)
             else:
-                if isinstance(done, HttpResponse):
-                    return done
+                if not isinstance(done, str):
+                    return cast("HttpResponse", done)
                 messages.success(request, done)
                 return redirect(act.next or (url(obj) if obj else self._list_url()))
         return self._page(request, "act", obj, title=act.title, act=act, form=act.form, media=act.form.media)

@@ -54,6 +54,11 @@ def text(label: str, *, required: bool = True, limit: int = 254, help_text: str 
     )
 
 
+def day(label: str, *, required: bool = True, help_text: str = "") -> forms.DateField:
+    widget = UnfoldAdminTextInputWidget({"type": "date"})
+    return forms.DateField(label=label, required=required, help_text=help_text, widget=widget)
+
+
 def email(label: str, *, required: bool = True) -> forms.EmailField:
     return forms.EmailField(label=label, required=required, max_length=254, widget=UnfoldAdminEmailInputWidget())
 

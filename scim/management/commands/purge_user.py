@@ -1,6 +1,5 @@
 """`manage.py purge_user`: delete a person's data for good, at the customer's request."""
 
-import sys
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -8,8 +7,7 @@ from django.db import transaction
 
 from scim import erasure
 from workspace import people
-from workspace.commands import WorkspaceCommand
-from workspace.errors import Refused
+from workspace.commands import WorkspaceCommand, confirm_deletion
 from workspace.models import User, Workspace
 
 STAYS = "audit trail, grants, memberships and offboardings, under a pseudonym"
@@ -36,7 +34,7 @@ class Command(WorkspaceCommand):
         name, gone = user.user_name, self._rehearse(user, despite_exposures=despite)
         if not options["dry_run"]:
             if not options["yes"]:
-                _confirm(name, gone)
+                confirm_deletion("userName", name, gone)
             gone = erasure.purge(user, actor=self.actor, despite_exposures=despite)
         self.present(
             {
@@ -56,13 +54,3 @@ class Command(WorkspaceCommand):
             gone = erasure.purge(user, actor=self.actor, despite_exposures=despite_exposures)
             transaction.set_rollback(True)
         return gone
-
-
-def _confirm(name: str, gone: dict[str, int]) -> None:
-    """Have the userName typed. Raises Refused for anything else, and where nobody could be asked."""
-    if not sys.stdin.isatty():
-        raise Refused("Nobody is here to confirm. Give --yes to delete without being asked.")
-    listing = ", ".join(f"{number} {what}" for what, number in gone.items())
-    typed = input(f"This deletes for good: {listing}.\nType the userName {name} to confirm: ")
-    if typed.strip().lower() != name.lower():
-        raise Refused("That is not the userName. Nothing was deleted.")
