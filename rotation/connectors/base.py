@@ -114,6 +114,12 @@ class Connector(ABC):
         known = ":".join(str(part).lower() for part in parts if part is not None)
         return known or json.dumps(self.settings.model_dump(mode="json"), sort_keys=True)
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The machines it connects to, by name or address: a workspace may say which ones are allowed."""
+        host = getattr(self.settings, "host", None)
+        return (host,) if isinstance(host, str) else ()
+
     @abstractmethod
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:
         """Set `new` as a password of the login; with `admin` if given, else as the login itself with `current`.
@@ -142,6 +148,10 @@ def validated(connector: type[Connector], target: Mapping[str, Any]) -> TargetSe
     try:
         return connector.Settings.model_validate(dict(target))
     except ValidationError as error:
-        problems = error.errors()
-        detail = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'target'}: {p['msg']}" for p in problems)
+        detail = "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
         raise Invalid(f"Connection settings: {detail}.", field="target") from None
+
+
+def _sentence(place: tuple[int | str, ...], words: str) -> str:
+    """What is wrong and where; a check of several fields together names its field itself."""
+    return ": ".join(filter(None, (".".join(map(str, place)), words.removeprefix("Value error, "))))

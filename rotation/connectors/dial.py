@@ -31,13 +31,14 @@ _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 _HOST: Final = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 
 
-def _host(text: str) -> str:
+def host_name(text: str) -> str:
+    """The text, if it is a host name or an IP address (IPv6 without brackets). Raises ValueError."""
     if not _HOST.fullmatch(text):
         raise ValueError("must be a host name or an IP address, without scheme, port or path")
     return text
 
 
-Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_host)]
+Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(host_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

@@ -35,7 +35,9 @@ if not settings.configured and "DJANGO_SETTINGS_MODULE" not in os.environ:  # in
 PLENTY: Final = 20.0
 """Seconds for calls that are expected to get an answer."""
 SHORT: Final = 1.0
-"""Seconds for calls that are expected not to."""
+"""Seconds for calls whose last answer is expected not to come."""
+BRIEF: Final = 0.3
+"""The part of it for calls that are expected to get no answer at all."""
 
 
 class OpenSession(Protocol):
@@ -97,7 +99,7 @@ class ConnectorContract:
     )
     """What the connector declares, and so what is tested."""
     short: ClassVar[float] = SHORT
-    """Seconds for calls that are expected to get no answer. More for connectors that take long to begin."""
+    """Seconds for calls whose last answer is expected not to come. More for connectors that take long to begin."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -243,7 +245,7 @@ class ConnectorContract:
         self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None, mode: Mode
     ) -> None:
         proxy.treat(mode)
-        connector = _connector(target, username, port=proxy.port, timeout=self.short)
+        connector = _connector(target, username, port=proxy.port, timeout=self.short * BRIEF)
         _assert_unreachable(connector, old, new, changer)
 
     def test_a_slow_network_is_only_slow(
@@ -338,7 +340,7 @@ class ConnectorContract:
         self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
     ) -> None:
         texts: list[str] = []
-        connector = _connector(target, username, port=proxy.port, timeout=self.short)
+        connector = _connector(target, username, port=proxy.port, timeout=self.short * BRIEF)
         wrong = random_password()
         impostor = Login(changer.username, wrong) if changer else None
         for mode in (Mode.RESET, Mode.STALL, Mode.DROP_REPLY, Mode.DROP_REQUEST):
