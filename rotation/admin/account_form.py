@@ -7,6 +7,7 @@ writes JSON and a new connector needs nothing here.
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args, get_origin
 
+from annotated_types import MaxLen
 from django import forms as django_forms
 from pydantic.fields import FieldInfo
 
@@ -118,7 +119,14 @@ def field_of(name: str, info: FieldInfo) -> django_forms.Field:
         return _with(forms.number(label, least=0, most=65535, initial=0), initial)
     if get_origin(info.annotation) is Literal:
         return _with(forms.options(label, [(value, value) for value in get_args(info.annotation)]), initial)
-    return _with(forms.text(label, help_text=info.description or ""), initial)
+    extra = info.json_schema_extra
+    make = forms.lines if isinstance(extra, dict) and extra.get("multiline") else forms.text
+    return _with(make(label, limit=_limit(info), help_text=info.description or ""), initial)
+
+
+def _limit(info: FieldInfo) -> int:
+    """How long a text may be, as its connector says."""
+    return min((each.max_length for each in info.metadata if isinstance(each, MaxLen)), default=254)
 
 
 def _with(field: django_forms.Field, initial: Any) -> django_forms.Field:

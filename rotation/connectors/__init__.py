@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from rotation.connectors.base import Connector, validated
 from rotation.connectors.by_hand import ByHand
+from rotation.connectors.http_api import HttpApi
 from rotation.connectors.postgres import Postgres
 from rotation.connectors.redis_acl import RedisAcl
 from rotation.connectors.registry import Registry
@@ -12,7 +13,7 @@ from workspace.errors import Invalid
 if TYPE_CHECKING:
     from workspace.models import Account
 
-REGISTRY: Final = Registry((ByHand, Postgres, RedisAcl))
+REGISTRY: Final = Registry((ByHand, HttpApi, Postgres, RedisAcl))
 
 
 def of(account: "Account", *, timeout: float) -> Connector:

@@ -13,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordToggleWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
@@ -57,6 +58,12 @@ def text(label: str, *, required: bool = True, limit: int = 254, help_text: str 
 def day(label: str, *, required: bool = True, help_text: str = "") -> forms.DateField:
     widget = UnfoldAdminTextInputWidget({"type": "date"})
     return forms.DateField(label=label, required=required, help_text=help_text, widget=widget)
+
+
+def lines(label: str, *, required: bool = True, limit: int, help_text: str = "") -> forms.CharField:
+    """A text of several lines."""
+    widget = UnfoldAdminTextareaWidget({"rows": 4, "spellcheck": "false"})
+    return forms.CharField(label=label, required=required, max_length=limit, help_text=help_text, widget=widget)
 
 
 def email(label: str, *, required: bool = True) -> forms.EmailField:

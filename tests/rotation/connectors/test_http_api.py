@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rotation.connectors.base import Capabilities, FailureKind, TargetError, validated
+from rotation.connectors.contract import ConnectorContract, random_password
 from rotation.connectors.http_api import HttpApi
-from tests.rotation.connectors.contract import ConnectorContract, random_password
 from tests.rotation.connectors.http_target import Canned, HttpTarget, Service, serving
 from workspace.crypto import Secret
 from workspace.errors import Invalid
