@@ -85,7 +85,10 @@ class AccountForm(forms.WorkspaceForm):
 
     def _check_target(self) -> None:
         values = self.values()
-        probe = Account(connector=values["connector"], target=values["target"], username=values["username"])
+        probe = Account(
+            workspace=self.chosen_workspace, connector=values["connector"], target=values["target"],
+            username=values["username"],
+        )  # fmt: skip
         try:
             connectors.of(probe, timeout=1)
         except Invalid as error:

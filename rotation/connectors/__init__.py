@@ -1,5 +1,6 @@
 """The connectors, by the key that `Account.connector` holds."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from rotation.connectors.base import Connector, validated
@@ -8,6 +9,7 @@ from rotation.connectors.http_api import HttpApi
 from rotation.connectors.postgres import Postgres
 from rotation.connectors.redis_acl import RedisAcl
 from rotation.connectors.registry import Registry
+from workspace import hosts
 from workspace.errors import Invalid
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ REGISTRY: Final = Registry((ByHand, HttpApi, Postgres, RedisAcl))
 def of(account: "Account", *, timeout: float) -> Connector:
     """The connector to an account's target; each of its calls ends within `timeout` seconds. Nothing is sent yet.
 
-    Raises Invalid, with a sentence that names it, for an unknown connector, settings that cannot be used, or a
-    login without a name where one is needed.
+    Raises Invalid, with a sentence that names it, for an unknown connector, settings that cannot be used, a login
+    without a name where one is needed, or a host that is not on the workspace's list.
     """
     kind = REGISTRY.get(account.connector)
     if kind is None:
@@ -33,7 +35,23 @@ def of(account: "Account", *, timeout: float) -> Connector:
         raise Invalid(f"{kind.label}: username: a login on the target must be named.", field="username")
     if not account.username.isprintable():
         raise Invalid("username: control characters cannot stand in a login's name.", field="username")
-    return kind(target, account.username, timeout=timeout)
+    connector = kind(target, account.username, timeout=timeout)
+    if account.workspace_id is not None:
+        _check_hosts(connector, account.workspace.target_hosts)
+    return connector
+
+
+def _check_hosts(connector: Connector, allowed: Sequence[str]) -> None:
+    """A connector that does not say where it connects to cannot be judged, and is refused where there is a list."""
+    able = connector.capabilities
+    if not allowed or not (able.self_change or able.admin_reset or able.can_verify):
+        return
+    wrong = [host for host in connector.hosts if not hosts.permits(allowed, host)]
+    if wrong or not connector.hosts:
+        named = ", ".join(wrong) or "an unknown host"
+        raise Invalid(
+            f"Targets on {named} are not allowed in this workspace. An Owner can add hosts to its list.", field="target"
+        )
 
 
 def choices() -> list[tuple[str, str]]:

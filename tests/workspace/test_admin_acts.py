@@ -44,7 +44,8 @@ def test_every_act_there_is_has_a_test() -> None:
         "workspace_user_offboard", "workspace_team_rename", "workspace_team_add_member",
         "workspace_team_remove_member", "workspace_account_edit", "workspace_account_password",
         "workspace_account_grant", "workspace_grant_end", "workspace_auditevent_verify",
-        "workspace_workspace_configure", "rotation_rotationjob_retry", "rotation_rotationjob_changed_by_hand",
+        "workspace_workspace_configure", "workspace_workspace_limit_hosts", "rotation_rotationjob_retry",
+        "rotation_rotationjob_changed_by_hand",
         "scim_scimtoken_revoke",
     }  # fmt: skip
 

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
-from workspace import tenancy
+from workspace import hosts, tenancy
 from workspace.admin import forms
 from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
@@ -23,6 +23,13 @@ class SettingsForm(forms.ActForm):
     )
 
 
+class HostsForm(forms.ActForm):
+    hosts = forms.lines(
+        "Hosts", required=False, limit=20_000,
+        help_text="One a line: db.example.com, *.example.com for every name below one, or an address. Empty: any.",
+    )  # fmt: skip
+
+
 @admin.register(Workspace)
 class WorkspaceAdmin(ConsoleAdmin):
     """Made and named by support's commands; looked at and set here."""
@@ -30,7 +37,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     list_display = ("name", "slug", "rotation_policy", "created")
     search_fields = ("name", "slug")
     ordering = ("name",)
-    actions_detail = ("configure",)
+    actions_detail = ("configure", "limit_hosts")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = ModelAdmin.get_queryset(self, request)
@@ -53,6 +60,7 @@ class WorkspaceAdmin(ConsoleAdmin):
             Fact("Slug", obj.slug),
             Fact("A departure rotates", obj.get_rotation_policy_display()),
             Fact("The identity provider may make Owners", "yes" if obj.provider_assigns_owner else "no"),
+            Fact("Targets may be on", ", ".join(obj.target_hosts) or "any host"),
             Fact("Since", when(obj.created_at)),
         ]
         return Detail(facts, [history(obj)])
@@ -76,6 +84,21 @@ class WorkspaceAdmin(ConsoleAdmin):
             )
             return Act(f"Settings of {workspace}", "Save", form, decide, text=(
                 "What a departure rotates counts for departures from now on; rotations under way go on.",
+            ))  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Allowed hosts", url_path="hosts", icon="dns")
+    def limit_hosts(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(workspace: Workspace) -> Act:
+            def decide(data: dict[str, Any]) -> str:
+                hosts.allow(workspace, data["hosts"].split(), actor=actor(request))
+                return "The list is in force from now on."
+
+            form = HostsForm(bound(request), initial={"hosts": "\n".join(workspace.target_hosts)})
+            return Act(f"Hosts that targets of {workspace} may be on", "Save", form, decide, text=(
+                "Passwords are tried and changed on these hosts alone. Accounts elsewhere are refused from now on, and"
+                " their rotations wait for a person. Forbidden addresses stay forbidden, also for names in the list.",
             ))  # fmt: skip
 
         return self.act_on(request, object_id, make)

@@ -2,6 +2,7 @@
 
 from typing import Generic, Self, TypeVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
@@ -22,7 +23,8 @@ class Workspace(models.Model):
     """A customer. Everything else carries one.
 
     Rotations on a schedule begin between the hours `rotation_window_from` and `rotation_window_until` of `time_zone`
-    (IANA), over midnight where the second is the smaller; both the same: at any time.
+    (IANA), over midnight where the second is the smaller; both the same: at any time. `target_hosts` are the hosts that
+    targets may be on (`workspace.hosts`), none meaning any.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -45,6 +47,7 @@ class Workspace(models.Model):
     time_zone = models.CharField(max_length=63, default="UTC")
     rotation_window_from = models.PositiveSmallIntegerField(default=0)
     rotation_window_until = models.PositiveSmallIntegerField(default=0)
+    target_hosts = ArrayField(models.CharField(max_length=253), default=list, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
