@@ -9,13 +9,14 @@ from rotation.connectors.http_api import HttpApi
 from rotation.connectors.postgres import Postgres
 from rotation.connectors.redis_acl import RedisAcl
 from rotation.connectors.registry import Registry
+from rotation.connectors.ssh import Ssh
 from workspace import hosts
 from workspace.errors import Invalid
 
 if TYPE_CHECKING:
     from workspace.models import Account
 
-REGISTRY: Final = Registry((ByHand, HttpApi, Postgres, RedisAcl))
+REGISTRY: Final = Registry((ByHand, HttpApi, Postgres, RedisAcl, Ssh))
 
 
 def of(account: "Account", *, timeout: float) -> Connector:

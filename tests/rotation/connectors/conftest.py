@@ -9,6 +9,8 @@ import pytest
 
 from cerby.engines import Addresses, Engines
 from tests import boot
+from tests.rotation.connectors import linux_machine, ssh_target
+from tests.rotation.connectors.ssh_proxy import Loop
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,13 @@ def engines() -> Iterator[Engines]:
 @pytest.fixture(scope="session")
 def addresses(engines: Engines) -> Addresses:
     return engines.start()
+
+
+@pytest.fixture(scope="session")
+def ssh_servers() -> Iterator[ssh_target.SshTarget]:
+    loop = Loop()
+    try:
+        with linux_machine.machine() as machine, ssh_target.servers(machine, loop) as found:
+            yield found
+    finally:
+        loop.stop()
