@@ -56,7 +56,10 @@ class Ssh(Connector):
 
     key = "ssh"
     label = "Linux over SSH"
-    capabilities = Capabilities(self_change=True, admin_reset=True, closes_sessions=True, can_verify=True)
+    capabilities = Capabilities(
+        self_change=True, admin_reset=True, closes_sessions=True, can_verify=True,
+        failed_logins=2,  # pam_faillock locks at the third where nobody says otherwise
+    )  # fmt: skip
     Settings = SshSettings
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:

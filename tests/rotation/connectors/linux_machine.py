@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from rotation.connectors.contract import until
 from tests.rotation.connectors import needs
-from tests.rotation.connectors.contract import until
 
 # Mounts are private to the namespace. The shell stays, as its first process, and reaps what is orphaned in it.
 _SETUP: Final = """

@@ -13,7 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncssh
 
-from tests.rotation.connectors.proxy import Mode, Proxy
+from rotation.connectors.contract.proxy import Mode, Proxy
 
 _OF_REQUESTS: Final = (Mode.DROP_REPLY, Mode.DROP_REQUEST, Mode.STALL_REPLY)
 _CHUNK: Final = 65536

@@ -13,9 +13,9 @@ from typing import Any, Final
 import asyncssh
 
 from rotation.connectors.base import Login, validated
+from rotation.connectors.contract import random_password, until
 from rotation.connectors.ssh import Ssh
 from tests.rotation.connectors import needs
-from tests.rotation.connectors.contract import random_password, until
 from tests.rotation.connectors.linux_machine import LinuxMachine
 from tests.rotation.connectors.ssh_proxy import Loop
 from workspace.crypto import Secret

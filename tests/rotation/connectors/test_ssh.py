@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from rotation.connectors.base import FailureKind, Login, TargetError
-from tests.rotation.connectors.contract import ConnectorContract, random_password
+from rotation.connectors.base import Connector, FailureKind, Login, TargetError
+from rotation.connectors.contract import ConnectorContract, random_password
+from rotation.connectors.ssh import Ssh
 from tests.rotation.connectors.ssh_proxy import SshProxy
 from tests.rotation.connectors.ssh_target import SshTarget
 from workspace.crypto import Secret
@@ -34,10 +35,18 @@ def new() -> Secret:
 class TestSsh(ConnectorContract):
     """The contract."""
 
+    able = Ssh.capabilities
+
     @pytest.fixture
     def proxy(self, target: SshTarget) -> Iterator[SshProxy]:
         with SshProxy(target.host, target.port, target.host_key) as proxy:
             yield proxy
+
+    def test_a_reply_that_never_comes_ends_with_the_time_limit(  # what precedes the request takes a while itself
+        self, target: Any, connector: Connector, old: Secret, new: Secret, proxy: Any, changer: Login | None
+    ) -> None:
+        vars(self)["short"] = 4.0
+        super().test_a_reply_that_never_comes_ends_with_the_time_limit(target, connector, old, new, proxy, changer)
 
 
 # The host key
