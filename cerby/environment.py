@@ -25,6 +25,14 @@ class Mode(StrEnum):
     TEST = "test"
 
 
+class MailSecurity(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
 class Misconfigured(Exception):
     """The environment cannot be used; the message says which variable and what to do."""
 
@@ -84,6 +92,20 @@ class Environment(BaseSettings):
     trusted_proxies: int = Field(
         0, ge=0, description="Reverse proxies in front that set X-Forwarded-Proto and X-Forwarded-For."
     )
+    smtp_host: str = Field(
+        "", description="The mail server. Unset: no mail in production, elsewhere mails are printed to the terminal."
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="The mail server's port.")
+    smtp_user: str = Field("", description="The user name at the mail server. Unset: no log-in there.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="The password at the mail server.")
+    smtp_security: MailSecurity = Field(
+        MailSecurity.STARTTLS, description="How the connection to the mail server is protected: starttls, tls or none."
+    )
+    mail_from: str = Field("", description="The sender of mails, such as Cerby <cerby@example.com>.")
+    mail_folder: Path | None = Field(None, description="Write mails into files there instead of sending them.")
+    mail_delay_seconds: float = Field(
+        30, ge=0, description="How long a notice waits for others, so that one mail tells of all of them."
+    )
     postgres_port: int | None = Field(None, description="Port of the embedded PostgreSQL. Unset: a free one.")
     valkey_port: int | None = Field(None, description="Port of the embedded Valkey. Unset: a free one.")
     failpoints: str = Field("", description="Where a rotation shall die, for the tests; refused outside test mode.")
@@ -116,6 +138,8 @@ class Environment(BaseSettings):
                 ' `python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"`,'
                 " keep a copy outside this machine: without it the stored passwords are lost."
             )
+        if self.smtp_host and not self.mail_from:
+            raise ValueError("CERBY_MAIL_FROM is missing: mail servers take no mail without a sender.")
         for name, value in (("DATABASE_URL", self.database_url), ("REDIS_URL", self.redis_url)):
             if not value.get_secret_value():
                 raise ValueError(f"{name} is missing. The embedded engines serve demo, development and tests only.")

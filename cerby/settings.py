@@ -8,7 +8,7 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from cerby import environment
-from cerby.environment import ROOT, Misconfigured, Mode
+from cerby.environment import ROOT, MailSecurity, Misconfigured, Mode
 
 try:
     ENVIRONMENT: Final = environment.read()
@@ -131,6 +131,20 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = ENVIRONMENT.home / "static" if ENVIRONMENT.is_production else None
 WHITENOISE_USE_FINDERS = not ENVIRONMENT.is_production
+
+_BACKEND = "filebased" if ENVIRONMENT.mail_folder else "smtp" if ENVIRONMENT.smtp_host else "console"
+EMAIL_BACKEND = f"django.core.mail.backends.{_BACKEND}.EmailBackend"
+EMAIL_FILE_PATH = str(ENVIRONMENT.mail_folder or "")
+EMAIL_HOST = ENVIRONMENT.smtp_host
+EMAIL_PORT = ENVIRONMENT.smtp_port
+EMAIL_HOST_USER = ENVIRONMENT.smtp_user
+EMAIL_HOST_PASSWORD = ENVIRONMENT.smtp_password.get_secret_value()
+EMAIL_USE_TLS = ENVIRONMENT.smtp_security is MailSecurity.STARTTLS
+EMAIL_USE_SSL = ENVIRONMENT.smtp_security is MailSecurity.TLS
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = ENVIRONMENT.mail_from or f"Cerby <no-reply@{_HOST}>"
+SENDS_MAIL = _BACKEND != "console" or not ENVIRONMENT.is_production
+MAIL_DELAY_SECONDS = ENVIRONMENT.mail_delay_seconds
 
 REDIS_URL = ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0"
 CELERY_BROKER_URL = REDIS_URL
@@ -275,6 +289,14 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     {"title": "SCIM tokens", "icon": "vpn_key", "link": _page("scim_scimtoken")},
                     {"title": "Provisioning log", "icon": "sync", "link": _page("scim_provisioningevent")},
+                ],
+            },
+            {
+                "title": "Notifications",
+                "items": [
+                    {"title": "Notices", "icon": "notifications", "link": _page("workspace_notice")},
+                    {"title": "Deliveries", "icon": "outgoing_mail", "link": _page("workspace_delivery")},
+                    {"title": "Webhook endpoints", "icon": "webhook", "link": _page("workspace_webhookendpoint")},
                 ],
             },
             {

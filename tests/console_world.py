@@ -14,10 +14,10 @@ from rotation.models import Offboarding, RotationJob
 from rotation.states import JobState
 from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company, password_hash
-from workspace import access, accounts, audit, people, teams
+from workspace import access, accounts, audit, deliveries, notices, people, teams, webhooks
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.models import AuditEvent, TenantModel, User
+from workspace.models import AuditEvent, Delivery, Notice, TenantModel, User, WebhookEndpoint
 
 DEPARTURE: Final = "Contract ended"
 
@@ -30,8 +30,19 @@ def populate(company: Company) -> None:
     offboarding.offboard(leaver, actor=Actor.person(company.owner), cause=DEPARTURE)
     needs_person(company)
     company.okta().delete(f"/scim/v2/Groups/{company.owner.pk}")  # refused: an event of the provisioning log
+    told_something(company)
     while audit.seal(company.workspace):
         pass
+
+
+def told_something(company: Company) -> None:
+    """A webhook endpoint, and a notice with a delivery to it."""
+    url = f"https://hooks.{company.workspace.slug}.example/"
+    webhooks.add(company.workspace, url, actor=Actor.person(company.owner))
+    notices.configure(company.workspace, actor=TESTS, mail_kinds=[], exposure_hours=24)
+    summary = f"{company.account} of {company.workspace} has no owner."
+    notices.tell(company.workspace, Notice.Kind.ORPHAN, company.account, summary=summary)
+    deliveries.dispatch()
 
 
 def needs_person(company: Company) -> RotationJob:
@@ -75,6 +86,9 @@ ROWS: Final[dict[str, Callable[[Company], Model]]] = {
     "workspace_grant": lambda company: company.grant,
     "workspace_workspace": lambda company: company.workspace,
     "workspace_auditevent": lambda company: AuditEvent.objects.filter(workspace=company.workspace).earliest("id"),
+    "workspace_notice": lambda company: Notice.objects.for_workspace(company.workspace).get(kind=Notice.Kind.ORPHAN),
+    "workspace_delivery": lambda company: Delivery.objects.for_workspace(company.workspace).get(),
+    "workspace_webhookendpoint": lambda company: WebhookEndpoint.objects.for_workspace(company.workspace).get(),
     "rotation_offboarding": lambda company: Offboarding.objects.for_workspace(company.workspace).get(),
     "rotation_rotationjob": lambda company: RotationJob.objects.for_workspace(company.workspace).get(),
     "scim_scimtoken": lambda company: ScimToken.objects.for_workspace(company.workspace).get(),
@@ -125,6 +139,8 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
         "user_name": own.member.user_name, "email": "", "given_name": "Taken", "family_name": "Over",
         "display_name": "",
         "role": "owner", "reason": "forged", "cause": "forged", "password": "forged-password-1", "label": "forged",
+        "url": "https://hooks.forged.example/", "description": "forged", "kinds": ["orphan"], "mail_kinds": ["orphan"],
+        "exposure_hours": "3",
         "days": "3", "name": "forged", "username": "forged", "connector": "by_hand", "password_length": "20",
         "password_classes": ["lower"], "password_excluded": "",
         "action": "delete_selected", "_selected_action": [str(other.member.pk)], "post": "yes",

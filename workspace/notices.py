@@ -8,16 +8,21 @@ secret. `facts` are ids, counts, times and names of attributes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from workspace.models import Notice, Workspace
+from workspace import audit
+from workspace.audit import Actor
+from workspace.errors import Invalid
+from workspace.models import CHOSEN_KINDS, Notice, NoticeSettings, Workspace
 
 SUMMARY_LENGTH: Final = 300
 FOR_GOOD: Final = timedelta(days=36_500)
@@ -32,6 +37,18 @@ AGAIN_AFTER: Final[Mapping[str, timedelta]] = {
     Notice.Kind.AUDIT_BROKEN: timedelta(days=1),
     Notice.Kind.CERTIFICATE_READY: FOR_GOOD,
     Notice.Kind.TEST: timedelta(0),
+}
+LONGEST: Final = 24 * 90
+# By the kind of a subject, its page in the console. What is not here leads to the notice's own page.
+PAGES: Final[Mapping[str, str]] = {
+    "user": "admin:workspace_user_change",
+    "team": "admin:workspace_team_change",
+    "account": "admin:workspace_account_change",
+    "workspace": "admin:workspace_workspace_change",
+    "offboarding": "admin:rotation_offboarding_change",
+    "rotationjob": "admin:rotation_rotationjob_change",
+    "scimtoken": "admin:scim_scimtoken_change",
+    "webhookendpoint": "admin:workspace_webhookendpoint_change",
 }
 
 _TELL: Final = """
@@ -62,6 +79,46 @@ def resolve(workspace: Workspace, kind: Notice.Kind, subject: Any) -> None:
     """What was told of is settled; should it come up again, it is told anew."""
     told = Notice.objects.for_workspace(workspace).open().filter(kind=kind, subject_id=subject.pk)
     told.update(resolved_at=timezone.now())
+
+
+@transaction.atomic
+def settle(notice: Notice, *, actor: Actor) -> None:
+    """Close an open notice by hand: seen to, or not worth more. Unchanged is no event."""
+    if Notice.objects.open().filter(pk=notice.pk).update(resolved_at=timezone.now()):
+        audit.record(notice.workspace, "notice.settled", notice, actor=actor, kind=notice.kind)
+
+
+@transaction.atomic
+def configure(workspace: Workspace, *, actor: Actor, mail_kinds: Collection[str], exposure_hours: int) -> None:
+    """Decide what Owners are told by mail, and when an exposure has been open for long. Unchanged is no event."""
+    if set(mail_kinds) - set(CHOSEN_KINDS):
+        raise Invalid("There is no such kind of notice.", field="mailKinds")
+    if not 1 <= exposure_hours <= LONGEST:
+        raise Invalid(f"Between 1 and {LONGEST} hours.", field="exposureHours")
+    NoticeSettings.objects.bulk_create([NoticeSettings(workspace=workspace)], ignore_conflicts=True)
+    present = NoticeSettings.objects.select_for_update().get(workspace=workspace)
+    wanted = {"mail_kinds": sorted(mail_kinds), "exposure_hours": exposure_hours}
+    changed = {name: value for name, value in wanted.items() if _sorted(getattr(present, name)) != value}
+    if changed:
+        NoticeSettings.objects.filter(pk=present.pk).update(**changed)
+        audit.record(workspace, "notices.configured", workspace, actor=actor, **changed)
+
+
+def link(notice: Notice) -> str:
+    """The address of the page in the console where something can be done about it."""
+    page = PAGES.get(notice.subject_kind)
+    path = reverse(page or "admin:workspace_notice_change", args=[notice.subject_id if page else notice.pk])
+    return f"{settings.BASE_URL}{path}"
+
+
+def prune(workspace: Workspace, *, before: datetime) -> int:
+    """Delete notices told before a time, with their deliveries; how many."""
+    old = Notice.objects.for_workspace(workspace).filter(told_at__lt=before)
+    return old.delete()[1].get("workspace.Notice", 0)
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> str:

@@ -40,13 +40,32 @@ def test_every_act_there_is_has_a_test() -> None:
     django = ("_changelist", "_add", "_change", "_history", "_delete")
     acts = {name for name in pages() if name.startswith(("workspace_", "rotation_", "scim_"))}
     assert {name for name in acts if not name.endswith(django)} == {
-        "workspace_user_edit", "workspace_user_role", "workspace_user_invite", "workspace_user_reactivate",
-        "workspace_user_offboard", "workspace_team_rename", "workspace_team_add_member",
-        "workspace_team_remove_member", "workspace_account_edit", "workspace_account_password",
-        "workspace_account_grant", "workspace_grant_end", "workspace_auditevent_verify",
-        "workspace_workspace_configure", "workspace_workspace_limit_hosts", "rotation_rotationjob_retry",
         "rotation_rotationjob_changed_by_hand",
+        "rotation_rotationjob_retry",
         "scim_scimtoken_revoke",
+        "workspace_account_edit",
+        "workspace_account_grant",
+        "workspace_account_password",
+        "workspace_auditevent_verify",
+        "workspace_delivery_send_again",
+        "workspace_grant_end",
+        "workspace_notice_settle",
+        "workspace_team_add_member",
+        "workspace_team_remove_member",
+        "workspace_team_rename",
+        "workspace_user_edit",
+        "workspace_user_invite",
+        "workspace_user_offboard",
+        "workspace_user_reactivate",
+        "workspace_user_role",
+        "workspace_webhookendpoint_disable",
+        "workspace_webhookendpoint_edit",
+        "workspace_webhookendpoint_enable",
+        "workspace_webhookendpoint_rotate",
+        "workspace_webhookendpoint_test",
+        "workspace_workspace_configure",
+        "workspace_workspace_limit_hosts",
+        "workspace_workspace_notifications",
     }  # fmt: skip
 
 

@@ -22,7 +22,8 @@ from tests.console_world import (
     support,
     text_of,
 )
-from workspace.models import ApiKey, Grant, Reveal, SecretVersion, User
+from workspace import webhooks
+from workspace.models import ApiKey, Grant, Reveal, SecretVersion, User, WebhookEndpoint
 
 pytestmark = pytest.mark.django_db
 
@@ -126,6 +127,7 @@ def test_a_popup_cannot_ask_for_another_column(owner: Client) -> None:
         ("workspace_user", "password__startswith"), ("workspace_user", "is_active__exact"),
         ("workspace_user", "grants__account__name"), ("workspace_account", "versions__sealed__startswith"),
         ("scim_scimtoken", "digest__startswith"), ("scim_scimtoken", "lookup__startswith"),
+        ("workspace_webhookendpoint", "sealed__startswith"), ("workspace_delivery", "endpoint__sealed__startswith"),
         ("workspace_auditevent", "workspace__isnull"),
     ],
 )  # fmt: skip
@@ -177,11 +179,14 @@ def test_no_page_contains_a_secret(who: str, owner: Client, acme: Company) -> No
 
 def secrets_of(company: Company) -> list[str]:
     sealed = [bytes(version.sealed) for version in SecretVersion.objects.filter(account=company.account)]
+    endpoints = WebhookEndpoint.objects.for_workspace(company.workspace)
+    sealed += [bytes(endpoint.sealed) for endpoint in endpoints]
     digests = [bytes(key.digest) for key in ApiKey.objects.filter(user=company.member)]
     hashes = list(User.objects.filter(workspace=company.workspace).values_list("password", flat=True))
     return [
         PASSWORD, company.account_password.reveal(), company.scim_token, company.api_key,
-        company.scim_token[-20:], *filter(lambda text: len(text) > 20, hashes),
+        company.scim_token[-20:], *(secret.reveal() for each in endpoints for secret in webhooks.signing_secrets(each)),
+        *filter(lambda text: len(text) > 20, hashes),
         *(raw.hex() for raw in sealed + digests), *(repr(raw)[2:-1] for raw in sealed + digests),
     ]  # fmt: skip
 

@@ -20,9 +20,13 @@ from workspace.models import AuditEvent, AuditSeal, User
 KINDS = {
     "person": "People", "team": "Teams", "grant": "Grants", "account": "Accounts", "offboarding": "Offboardings",
     "rotation": "Rotations", "scim_token": "SCIM tokens", "api_key": "API keys",
+    "webhook": "Webhook endpoints", "notice": "Notices",
 }  # fmt: skip
 
-SUBJECTS = {"user": "person", "scimtoken": "SCIM token", "apikey": "API key", "rotationjob": "rotation"}
+SUBJECTS = {
+    "user": "person", "scimtoken": "SCIM token", "apikey": "API key", "rotationjob": "rotation",
+    "webhookendpoint": "webhook endpoint",
+}  # fmt: skip
 
 
 class KindFilter(ChoiceFilter):

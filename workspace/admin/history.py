@@ -68,7 +68,7 @@ def _uuid(value: Any) -> UUID | None:
 SUBJECT_PAGES: Final[dict[str, str]] = {
     model: f"admin:{app}_{model}_change"
     for app, models in {
-        "workspace": ("user", "team", "account", "workspace"),
+        "workspace": ("user", "team", "account", "workspace", "notice", "delivery", "webhookendpoint"),
         "rotation": ("offboarding", "rotationjob"),
         "scim": ("scimtoken",),
     }.items()

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
-from workspace import hosts, tenancy
+from workspace import hosts, notices, tenancy
 from workspace.admin import forms
 from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import Detail, Fact, when
-from workspace.models import RotationPolicy, Workspace
+from workspace.admin.webhooks import KIND_CHOICES
+from workspace.models import NoticeSettings, RotationPolicy, Workspace
 
 
 class SettingsForm(forms.ActForm):
@@ -30,6 +32,18 @@ class HostsForm(forms.ActForm):
     )  # fmt: skip
 
 
+class NotificationsForm(forms.ActForm):
+    mail_kinds = forms.several("Tell the Owners by mail", KIND_CHOICES)
+    exposure_hours = forms.number(
+        "An exposure is open for long after (hours)", least=1, most=notices.LONGEST, initial=24,
+        help_text="A password that a leaver could have known and that is not proved dead by then is told of.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["mail_kinds"].required = False  # none: nothing is told by mail
+
+
 @admin.register(Workspace)
 class WorkspaceAdmin(ConsoleAdmin):
     """Made and named by support's commands; looked at and set here."""
@@ -37,7 +51,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     list_display = ("name", "slug", "rotation_policy", "created")
     search_fields = ("name", "slug")
     ordering = ("name",)
-    actions_detail = ("configure", "limit_hosts")
+    actions_detail = ("configure", "notifications", "limit_hosts")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = ModelAdmin.get_queryset(self, request)
@@ -99,6 +113,27 @@ class WorkspaceAdmin(ConsoleAdmin):
             return Act(f"Hosts that targets of {workspace} may be on", "Save", form, decide, text=(
                 "Passwords are tried and changed on these hosts alone. Accounts elsewhere are refused from now on, and"
                 " their rotations wait for a person. Forbidden addresses stay forbidden, also for names in the list.",
+            ))  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Notifications", url_path="notifications", icon="notifications")
+    def notifications(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(workspace: Workspace) -> Act:
+            def decide(data: dict[str, Any]) -> str:
+                notices.configure(
+                    workspace, actor=actor(request), mail_kinds=data["mail_kinds"],
+                    exposure_hours=data["exposure_hours"],
+                )  # fmt: skip
+                return "What is told from now on is sent like this."
+
+            present = NoticeSettings.of(workspace)
+            initial = {"mail_kinds": present.mail_kinds, "exposure_hours": present.exposure_hours}
+            form = NotificationsForm(bound(request), initial=initial)
+            mail = () if settings.SENDS_MAIL else ("This server sends no mail: its operator has named no mail server.",)
+            return Act(f"Notifications of {workspace}", "Save", form, decide, text=(
+                "Every notice stands under Notices. Which of them webhook endpoints get is chosen at each endpoint.",
+                *mail,
             ))  # fmt: skip
 
         return self.act_on(request, object_id, make)

@@ -8,22 +8,35 @@ from workspace.models.accounts import (
     Reveal,
     SecretVersion,
 )
-from workspace.models.audit import AuditEvent, AuditSeal
-from workspace.models.notices import Notice, NoticeKind
+from workspace.models.audit import AuditEvent, AuditSeal, AuditWalk
+from workspace.models.notices import (
+    CHOSEN_KINDS,
+    Delivery,
+    DeliveryQuerySet,
+    Notice,
+    NoticeKind,
+    NoticeSettings,
+    WebhookEndpoint,
+)
 from workspace.models.people import ApiKey, Role, Session, Team, TeamMembership, User
 from workspace.models.signing import SigningKey
 from workspace.models.tenancy import RotationPolicy, TenantModel, TenantQuerySet, Workspace
 
 __all__ = [
+    "CHOSEN_KINDS",
     "Account",
     "ApiKey",
     "AuditEvent",
     "AuditSeal",
+    "AuditWalk",
     "CharacterClass",
+    "Delivery",
+    "DeliveryQuerySet",
     "Grant",
     "GrantRole",
     "Notice",
     "NoticeKind",
+    "NoticeSettings",
     "Reveal",
     "Role",
     "RotationPolicy",
@@ -35,5 +48,6 @@ __all__ = [
     "TenantModel",
     "TenantQuerySet",
     "User",
+    "WebhookEndpoint",
     "Workspace",
 ]

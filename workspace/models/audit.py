@@ -60,3 +60,16 @@ class AuditSeal(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.position}"
+
+
+class AuditWalk(TenantModel):
+    """When a workspace's chain was last walked from its start, and where it broke, if it did."""
+
+    walked_at = models.DateTimeField()
+    broken_at_event = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("workspace", name="audit_walk_once")]
+
+    def __str__(self) -> str:
+        return f"Walk of {self.walked_at:%Y-%m-%d %H:%M:%S}"

@@ -3,19 +3,23 @@
 import logging
 import signal
 import threading
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from rotation import sweep
+from rotation import courier, errands, sweep
 
 logger = logging.getLogger(__name__)
 
+ERRANDS_SECONDS: Final = 60
+
 
 class Command(BaseCommand):
-    help = "Announce due rotations and chain the audit trail, every few seconds, until stopped."
+    help = "Announce due rotations, chain the audit trail and deliver notices, every few seconds, until stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="Look once and end.")
@@ -23,19 +27,38 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["once"]:
             sweep.once()
+            errands.once()
+            courier.once()
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         logger.info("Sweeping every %s s.", settings.SWEEP_SECONDS)
+        messages = threading.Thread(target=self._carry, args=[stop], name="courier")
+        messages.start()
         while not stop.wait(settings.SWEEP_SECONDS):
-            self._look()
+            self._look(sweep.once)
+        messages.join()
 
-    def _look(self) -> None:
+    def _carry(self, stop: threading.Event) -> None:
+        """Notices, in a thread of their own: a receiver that answers slowly delays no rotation."""
+        last = -float("inf")
+        while not stop.wait(settings.SWEEP_SECONDS):
+            if time.monotonic() - last >= ERRANDS_SECONDS:
+                last = time.monotonic()
+                self._look(errands.once, lasting=True)
+            self._look(courier.once, lasting=True)
+        connection.close()
+
+    def _look(self, do: Callable[[], object], *, lasting: bool = False) -> None:
         """A database that is away is no reason to end: it is looked for again at the next turn."""
         try:
             close_old_connections()
-            sweep.once()
+            do()
         except (OperationalError, InterfaceError) as error:
             connection.close()
             logger.warning("The database did not answer: %s", type(error).__name__)
+        except Exception:
+            if not lasting:
+                raise
+            logger.exception("Notices could not be carried out; the next turn tries again.")
