@@ -240,6 +240,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("console/console.css")],
+    "SCRIPTS": [lambda request: static("console/labels.js")],
     "BORDER_RADIUS": "8px",
     "COLORS": {
         "primary": {

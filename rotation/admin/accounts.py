@@ -100,7 +100,7 @@ class AccountAdmin(ConsoleAdmin):
     def connector_name(self, account: Account) -> str:
         return connector_label(account)
 
-    @admin.display(description="", ordering="is_privileged")
+    @admin.display(description="Privileged", ordering="is_privileged")
     def privileged(self, account: Account) -> str:
         return badge("Privileged", "warning") if account.is_privileged else ""
 

@@ -1,53 +1,17 @@
 """An Owner's day in the console, in a real browser."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 
 import pytest
-from django.db import connection
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from rotation.models import Offboarding
 from scim.models import ScimToken
-from tests.companies import PASSWORD, Company
+from tests.companies import Company
+from tests.e2e.browsers import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-FLAGS = (
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
-
-
-@pytest.fixture
-def browser_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """A page in Debian's Chromium; whatever goes wrong in its scripts fails the test."""
-    # Playwright's synchronous API keeps an event loop in this thread, and Django would refuse to query beside one.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs the Debian package “chromium”")
-    flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.set_default_timeout(15_000)
-        yield page
-        browser.close()
-        connection.close()  # beside an event loop Django opens one of its own, which nothing else would close
-    assert not errors
-
-
-def sign_in(page: Page, base: str) -> None:
-    page.goto(f"{base}/admin/")
-    page.get_by_label("E-mail").fill("owner@acme.example")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-
 
 def test_an_owner_offboards_somebody_and_issues_and_revokes_a_token(
     acme: Company, rival: Company, live_server: LiveServer, browser_page: Page
