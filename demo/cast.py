@@ -1,5 +1,6 @@
 """Who plays in the story: the Owner in the admin, members in the web app and at the API. All over HTTP."""
 
+import json
 import re
 import secrets
 from typing import Any, Self
@@ -28,6 +29,17 @@ class Owner:
 
     def team(self, team_id: str) -> Page:
         return self._browser.open(f"/admin/workspace/team/{team_id}/change/")
+
+    def preview(self, user_id: str) -> Page:
+        """The page on which a person would be offboarded."""
+        return self._browser.open(f"/admin/workspace/user/{user_id}/offboard/")
+
+    def certificate(self, user_name: str) -> dict[str, Any]:
+        """The certificate of a person's completed offboarding, as it is downloaded."""
+        page = self._browser.open(f"/admin/rotation/offboarding/?q={user_name}&state=complete")
+        offboarding = next(link for _, link in page.links if re.search(r"/offboarding/[0-9a-f-]{36}/change/", link))
+        file = self._browser.open(offboarding.replace("/change/", "/certificate-file/").partition("?")[0])
+        return dict(json.loads(file.html))
 
     def offboardings(self, user_name: str, state: str = "") -> int:
         """How many offboardings of a person there are, in `state` ("open", "complete") or in any."""

@@ -1,5 +1,6 @@
 """The story itself: Okta brings people, they are given access, one leaves, and the password they knew dies."""
 
+import json
 import re
 import secrets
 import time
@@ -8,7 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+import httpx
+
 from cerby.engines import Addresses
+from demo import auditor
 from demo.cast import Member, Owner
 from demo.doors import CacheDoor, DatabaseDoor, DatabaseSession, Door, eventually
 from demo.facts import Facts
@@ -59,8 +63,10 @@ def play(tell: Narrator, facts: Facts, addresses: Addresses, style: Style) -> No
         _change_profiles(scene)
         leaver, colleague = _give_access(scene)
         session = _use_passwords(scene, leaver, colleague)
+        _preview(scene)
         left_at = _deactivate(scene, leaver)
         _watch_passwords_die(scene, left_at, colleague, session)
+        _certify(scene)
         _reactivate(scene, leaver)
         _link_team(scene)
         _deliver_twice(scene)
@@ -139,6 +145,14 @@ def _use_passwords(scene: Scene, leaver: Member, colleague: Member) -> DatabaseS
     return scene.database.enter(scene.known[DATABASE])
 
 
+def _preview(scene: Scene) -> None:
+    tell, ana = scene.tell, scene.ana
+    tell.step("The Owner looks at what would happen if Ana left")
+    shown = scene.owner.preview(ana.scim_id)
+    tell.proved("both accounts that she could have known are named", all(name in shown.text for name in scene.doors))
+    tell.proved("and nothing has happened yet", scene.owner.is_listed(ana.user_name, "active"))
+
+
 def _deactivate(scene: Scene, leaver: Member) -> float:
     """Returns when the deactivation was sent, as time.monotonic() says it."""
     tell, ana = scene.tell, scene.ana
@@ -195,6 +209,24 @@ def _watch(scene: Scene) -> dict[str, float]:
 
 def _changed(member: Member, account: str, old: str) -> bool:
     return member.reveal(account) != old
+
+
+def _certify(scene: Scene) -> None:
+    tell, ana = scene.tell, scene.ana
+    tell.step("The Owner hands her offboarding's certificate to an auditor")
+    file = scene.owner.certificate(ana.user_name)
+    document = file["certificate"]
+    key = httpx.get(file["key"]).raise_for_status().json()
+    tell.proved("its signature is good by the workspace's public key alone", auditor.holds(file, key))
+    named = {account["name"]: account for account in document["accounts"]}
+    tell.proved("it names both accounts", named.keys() == scene.doors.keys())
+    for name, account in named.items():
+        proof = account["proof"]
+        dead = account["outcome"] == "proved_dead" and all(old["rejected_at"] for old in proof["old_versions"])
+        tell.proved(f"“{name}”: new accepted, old rejected, {account['exposure']['seconds']:.1f} s of exposure", dead)
+    tell.proved("no password is in it", not any(known in json.dumps(file) for known in scene.known.values()))
+    document["person"]["userName"] = scene.ben.user_name
+    tell.proved("with another name in it, the signature fails", not auditor.holds(file, key))
 
 
 def _reactivate(scene: Scene, leaver: Member) -> None:
