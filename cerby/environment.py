@@ -67,6 +67,7 @@ class Environment(BaseSettings):
     web_workers: int = Field(2, ge=1, description="Web server processes.")
     web_threads: int = Field(8, ge=1, description="Threads in each web server process.")
     worker_concurrency: int = Field(4, ge=1, description="Rotations that one worker runs at a time.")
+    target_concurrency: int = Field(4, ge=1, description="Rotations that run at a time on one target.")
     sweep_seconds: float = Field(3, gt=0, description="How often due rotations are looked for, in seconds.")
     wake_again_seconds: float = Field(
         30, gt=0, description="After how long a due rotation is announced again when nobody took it, in seconds."
@@ -122,6 +123,11 @@ class Environment(BaseSettings):
         self._check_encryption_keys()
         if self.mode is Mode.DEMO and self.bind not in {"127.0.0.1", "::1", "localhost"}:
             raise ValueError(f"CERBY_BIND is {self.bind}: the demo listens on loopback only (127.0.0.1, ::1).")
+        if self.mode is not Mode.TEST and self.lease_seconds < 12 * self.call_timeout_seconds:
+            raise ValueError(
+                f"CERBY_LEASE_SECONDS is {self.lease_seconds:g}: it must be at least 12 times"
+                " CERBY_CALL_TIMEOUT_SECONDS, so that a worker is never in a call when its lease ends."
+            )
         if self.failpoints and self.mode is not Mode.TEST:
             raise ValueError("CERBY_FAILPOINTS works in test mode only. Unset it.")
         return self

@@ -1,130 +1,94 @@
 """The state machine: one rotation, from wanted to proved, whatever dies on the way.
 
-Every password that may ever be set on a target is sealed and committed before the call. No transaction is open
-while a target is spoken to. After a lost answer the target is asked (probe, then decide), never guessed about,
-and the same candidate is set again. See docs/rotation.md.
+Every password that may ever be set on a target is sealed and committed here before the call. No transaction is open
+while a target is spoken to. After a lost answer the target is asked (probe, then decide), never guessed about, and the
+same candidate is set again (`rotation.recovery`). Arrows between which nothing is said to the target share a commit.
+See docs/rotation.md.
 """
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import suppress
+from typing import Final
 from uuid import UUID
 
-from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from rotation import connectors, exposures, failpoints, jobs, passwords
-from rotation.connectors.base import Connector, FailureKind, Login, TargetError
-from rotation.jobs import Lease
-from rotation.models import RotationJob
+from rotation import budget, exposures, failpoints, jobs, passwords, queue, recovery, wake
+from rotation.attempt import Attempt, OutOfTime, time_limit
+from rotation.connectors.base import FailureKind, TargetError
+from rotation.jobs import Lease, Move
 from rotation.passwords import Policy
+from rotation.proof import Proof, prove
 from rotation.states import JobState
 from workspace import accounts, audit
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Undecryptable
-from workspace.models import Account, SecretVersion
+from workspace.models import SecretVersion
 
 logger = logging.getLogger(__name__)
 
-ENGINE = Actor.system("rotation engine")
-POLICY_REFUSALS = 3
-OLD_VERSIONS_TRIED = 5
+ENGINE: Final = Actor.system("rotation engine")
+DRAIN_SECONDS: Final = 4.0
+OLD_AT_A_TIME: Final = 5
 
 
-@dataclass
-class Attempt:
-    """One worker's hold on one job, with what it takes to speak to the target."""
-
-    lease: Lease
-    in_force: SecretVersion | None = None
-    """The version that a probe found to be accepted; until one asked, the current one is taken to be."""
-    probed: bool = False
-    admin_version: SecretVersion | None = None
-    """The version of the admin account's password that was used last."""
-
-    @property
-    def job(self) -> RotationJob:
-        return self.lease.job
-
-    @property
-    def account(self) -> Account:
-        return self.job.account
-
-    @cached_property
-    def connector(self) -> Connector:
-        return connectors.of(self.account, timeout=settings.CALL_TIMEOUT_SECONDS)
-
-    @property
-    def candidate(self) -> SecretVersion:
-        if self.job.candidate is None:
-            raise Invalid(f"{self.job} has no candidate in state {self.job.state}.")
-        return self.job.candidate
-
-    @property
-    def new(self) -> Secret:
-        return accounts.open_version(self.candidate)
-
-    @property
-    def admin(self) -> Login | None:
-        """The login that may reset this one, where the account names one and its password is known."""
-        admin = self.account.admin_account
-        version = accounts.current_version(admin) if admin and self.connector.capabilities.admin_reset else None
-        self.admin_version = version
-        return Login(admin.username, accounts.open_version(version)) if admin and version else None
-
-    @property
-    def is_admin_changing(self) -> bool:
-        """Whether the admin account's own password is being changed, or was since it was used: both departures of
-        one day may reach the same target, and then its login is rejected for a moment only."""
-        admin, used = self.account.admin_account, self.admin_version
-        if admin is None or used is None:
-            return False
-        live = RotationJob.objects.live().filter(account=admin).exclude(state=JobState.NEEDS_HUMAN)
-        return live.exists() or accounts.current_version(admin) != used
-
-    def older(self) -> list[SecretVersion]:
-        """Versions before the candidate that may still be alive, newest first."""
-        versions = SecretVersion.objects.possibly_alive().filter(account=self.account)
-        return list(versions.filter(number__lt=self.candidate.number).order_by("-number")[:OLD_VERSIONS_TRIED])
-
-    @cached_property
-    def accepts_anything(self) -> bool:
-        """The canary: a target that takes a random password proves nothing by taking ours, or by refusing one."""
-        return self.connector.verify(passwords.generate(Policy(32, ("lower", "upper", "digit"))))
+def work(*, worker: str) -> int:
+    """Take the most urgent jobs one after the other, for some seconds; how many. What is left wakes another worker."""
+    until, end, taken = time_limit(), time.monotonic() + DRAIN_SECONDS, 0
+    while lease := queue.claim_next(worker=worker):
+        taken += 1
+        _pursue(lease, until)
+        if time.monotonic() > end:
+            wake.now([lease.job.pk])
+            break
+    return taken
 
 
 def run(job_id: UUID, *, worker: str) -> None:
-    """Take a job as far as it goes now. A job held by another worker, finished or not due is left alone."""
-    lease = jobs.claim(job_id, worker=worker)
-    if lease is None:
-        return
-    attempt = Attempt(lease)
+    """Take one job as far as it goes now. A job held by another worker, finished or not due is left alone."""
+    lease = queue.claim(job_id, worker=worker)
+    if lease is not None:
+        _pursue(lease, time_limit())
+
+
+def _pursue(lease: Lease, until: float) -> None:
+    attempt = Attempt(lease, until)
     try:
         jobs.resume(lease)
         while step := STEPS.get(JobState(attempt.job.state)):
-            _take(step, attempt)
+            take(step, attempt)
     except jobs.LeaseLost:
-        logger.warning("Rotation %s is in other hands now; this worker lets go.", job_id)
+        logger.warning("Rotation %s is in other hands now; this worker lets go.", lease.job.pk)
+    except OutOfTime:
+        jobs.hand_back(lease)
+    finally:
+        attempt.close()
 
 
-def _take(step: Callable[[Attempt], None], attempt: Attempt) -> None:
+def take(step: Callable[[Attempt], None], attempt: Attempt) -> None:
+    """One step, whatever it meets. Raises LeaseLost, OutOfTime, and what says that the database is away."""
     origin = JobState(attempt.job.state)
     failpoints.reach(f"before:{origin}")
     try:
         step(attempt)
-    except TargetError as error:
-        _after_failure(attempt, error)
-    except (Invalid, Undecryptable) as error:
-        jobs.ask_human(attempt.lease, code=error.code, detail=error.detail, resume=_resume(attempt))
-    except (jobs.LeaseLost, DatabaseError):
+    except (jobs.LeaseLost, OperationalError, InterfaceError):
         raise
+    except OutOfTime:
+        recovery.settle(attempt)
+        raise
+    except TargetError as error:
+        recovery.after_failure(attempt, error)
+    except budget.Spent as spent:
+        recovery.after_budget(attempt, spent)
+    except (Invalid, Undecryptable) as error:
+        recovery.ask(attempt, error.code, error.detail)
     except Exception as error:
         logger.exception("Rotation %s met something unforeseen", attempt.job.pk)
-        detail = f"Cerby met something unforeseen ({type(error).__name__}). Its log says what."
-        jobs.ask_human(attempt.lease, code="unforeseen", detail=detail, resume=_resume(attempt))
+        recovery.after_unforeseen(attempt, error)
     failpoints.reach(f"after:{attempt.job.state}")
 
 
@@ -133,26 +97,40 @@ def _prepare(attempt: Attempt) -> None:
     capabilities = attempt.connector.capabilities
     if not (capabilities.self_change or capabilities.admin_reset):
         raise TargetError(FailureKind.HUMAN, f"{attempt.account} is changed by hand. Change it and enter the new one.")
-    password = passwords.generate(Policy.of(attempt.account))
+    policy = Policy.of(attempt.account, target_rules=capabilities.password_rules)
     with transaction.atomic():
-        candidate = accounts.add_candidate(attempt.account, password)
+        accounts.lock(attempt.account)
+        candidate = accounts.add_candidate(attempt.account, passwords.fresh(policy, _earlier(attempt)))
         jobs.move(attempt.lease, JobState.PREPARED, note=f"version {candidate.number}", candidate=candidate)
 
 
+def _earlier(attempt: Attempt) -> set[Secret]:
+    """Every password the account ever had, as far as the keys of today open them."""
+    found = set()
+    for version in attempt.account.versions.all():
+        with suppress(Undecryptable):
+            found.add(accounts.open_version(version))
+    return found
+
+
 def _apply(attempt: Attempt) -> None:
-    """PREPARED: write the intent, then set the candidate on the target."""
-    admin, current = attempt.admin, _current_password(attempt)
+    """PREPARED: write the intent, then set the candidate on the target, and go on to prove it."""
+    admin, replaced = attempt.admin, attempt.replaced
+    current = accounts.open_version(replaced) if replaced else None
     if admin is None and current is None:
         raise TargetError(FailureKind.AUTHENTICATION, "Neither the present password nor an admin account is known.")
+    attempt.new  # opened before anything is written: what cannot be opened is never sent  # noqa: B018
+    attempt.mind_time()
     jobs.move(attempt.lease, JobState.APPLYING, note=f"as {admin.username if admin else 'itself'}")
     failpoints.reach("after:applying")
     try:
-        attempt.connector.change(attempt.new, current=current, admin=admin)
+        attempt.change(current, admin)
     except TargetError as error:
-        _after_refusal(attempt, error)
+        recovery.after_refusal(attempt, error)
         return
+    attempt.applied = True
     failpoints.reach("target:changed")
-    jobs.move(attempt.lease, JobState.APPLIED)
+    _verify_new(attempt)
 
 
 def _interrupted(attempt: Attempt) -> None:
@@ -161,103 +139,98 @@ def _interrupted(attempt: Attempt) -> None:
 
 
 def _verify_new(attempt: Attempt) -> None:
-    """APPLIED: the target said so; a fresh login proves it."""
-    if not attempt.connector.verify(attempt.new):
-        jobs.move(attempt.lease, JobState.UNKNOWN, note="set, but a login with it was rejected")
-        return
-    _accept_new(attempt)
+    """APPLIED, or told so a moment ago: fresh logins prove it."""
+    replaced = attempt.replaced
+    proof = prove(attempt, [replaced] if replaced and not attempt.connector.capabilities.two_passwords else [])
+    if proof is None:
+        recovery.set_but_rejected(attempt)
+    else:
+        accept(attempt, proof)
 
 
 def _probe(attempt: Attempt) -> None:
     """UNKNOWN: ask the target which password is in force, then decide (docs/rotation.md, recovery table)."""
-    if attempt.connector.verify(attempt.new):
-        _accept_new(attempt)
-        return
-    attempt.in_force = next(
-        (old for old in attempt.older() if attempt.connector.verify(accounts.open_version(old))), None
-    )
-    if attempt.in_force is None and attempt.admin is None:
-        raise TargetError(
-            FailureKind.AUTHENTICATION, "The target accepts none of the passwords known for this account."
-        )
-    found = f"version {attempt.in_force.number}" if attempt.in_force else "none of the known passwords"
-    if attempt.probed:
-        detail = f"The change did not take effect: {found} is still in force."
-        jobs.wait(attempt.lease, code="not_applied", detail=detail, resume=JobState.PREPARED)
+    if attempt.accepts(attempt.new):
+        _verify_new(attempt)
     else:
-        attempt.probed = True
-        jobs.move(attempt.lease, JobState.PREPARED, note=f"not applied: {found} is in force")
+        recovery.not_in_force(attempt)
 
 
-def _accept_new(attempt: Attempt) -> None:
-    if attempt.accepts_anything:
-        jobs.ask_human(
-            attempt.lease, code="accepts_anything", resume=JobState.UNKNOWN,
-            detail="The target accepts a random password, so nothing can be proved. Is its login check switched off?",
-        )  # fmt: skip
-        return
-    now = timezone.now()
-    jobs.move(
-        attempt.lease, JobState.NEW_OK, failures=0, new_accepted_at=now, canary_rejected_at=now,
-        facts={"accepted": [attempt.candidate.number], "canary": "rejected"},
-    )  # fmt: skip
+def accept(attempt: Attempt, proof: Proof) -> None:
+    """NEW_OK, and on: from now on people are shown the new password. What the proof found dead is dead."""
+    moves = [Move(JobState.APPLIED)] if attempt.job.state == JobState.APPLYING else []
+    moves.append(Move(JobState.NEW_OK, facts=proof.facts(attempt.candidate)))
+    with transaction.atomic():
+        accounts.lock(attempt.account)
+        if _superseded(attempt):
+            jobs.move_through(attempt.lease, *moves, failures=0, **proof.columns())
+            return  # the next step says so
+        _promote_candidate(attempt)
+        moves.append(Move(JobState.PROMOTED))
+        _mark_dead(proof.rejected)
+        if not attempt.older():
+            moves.append(Move(JobState.OLD_DEAD, f"{len(proof.rejected)} rejected", proof.facts(attempt.candidate)))
+        jobs.move_through(attempt.lease, *moves, failures=0, **proof.columns())
 
 
 def _promote(attempt: Attempt) -> None:
-    """NEW_OK: from now on people are shown the new password."""
+    """NEW_OK, found so: the new password is proved and nobody is shown it yet."""
     with transaction.atomic():
         accounts.lock(attempt.account)
-        current = accounts.current_version(attempt.account)
-        if current is not None and current.number > attempt.candidate.number:
+        if _superseded(attempt):
             raise Invalid(f"Somebody entered another password for {attempt.account} meanwhile. Which one is in force?")
-        accounts.make_current(attempt.candidate, at=timezone.now())
+        _promote_candidate(attempt)
         jobs.move(attempt.lease, JobState.PROMOTED)
 
 
 def _prove_old_dead(attempt: Attempt) -> None:
-    """PROMOTED: end the old password where two are valid, then see every older one rejected."""
+    """PROMOTED: end the old password where two are valid, then see every older one rejected, some at a time.
+
+    What was proved of some is committed before the next are asked about, so that no number of them is too many.
+    """
     older = attempt.older()
-    for old in older:
-        attempt.connector.retire(accounts.open_version(old), new=attempt.new, admin=attempt.admin)
-    if older and attempt.accepts_anything:
-        raise TargetError(FailureKind.PERMISSION, "The target accepts a random password, so nothing can be proved.")
-    alive = [old.number for old in older if attempt.connector.verify(accounts.open_version(old))]
-    if alive:
-        detail = f"The target still accepts version {', '.join(map(str, alive))}."
-        jobs.wait(attempt.lease, code="old_alive", detail=detail, resume=JobState.PROMOTED)
-        return
-    if older and not attempt.connector.verify(attempt.new):  # a target that rejects everybody proves nothing either
-        detail = "The target rejects the new password as well. Is the login locked?"
-        jobs.wait(attempt.lease, code="new_rejected", detail=detail, resume=JobState.PROMOTED)
+    if attempt.connector.capabilities.two_passwords:
+        for old in older:
+            attempt.retire(old, attempt.admin)
+    proof = prove(attempt, older[:OLD_AT_A_TIME])
+    if proof is None:
+        recovery.new_rejected(attempt)
         return
     with transaction.atomic():
-        SecretVersion.objects.filter(pk__in=[old.pk for old in older]).update(proved_dead_at=timezone.now())
-        numbers = [old.number for old in older]
-        facts = {"rejected": numbers, "accepted": [attempt.candidate.number], "canary": "rejected"}
-        jobs.move(
-            attempt.lease, JobState.OLD_DEAD, note=f"{len(older)} rejected", failures=0, facts=facts,
-            old_rejected_at=timezone.now(),
-        )  # fmt: skip
+        _mark_dead(proof.rejected)
+        if not attempt.older():
+            note = f"{len(proof.rejected)} rejected"
+            jobs.move(
+                attempt.lease, JobState.OLD_DEAD, note=note, failures=0, facts=proof.facts(attempt.candidate),
+                **proof.columns(),
+            )  # fmt: skip
+    if proof.alive:
+        recovery.old_alive(attempt, proof.alive)
 
 
 def _close_sessions(attempt: Attempt) -> None:
     """OLD_DEAD: sessions outlive a password change; end them, and name what cannot be ended."""
     if not attempt.connector.capabilities.closes_sessions:
-        jobs.move(attempt.lease, JobState.SESSIONS_CLOSED, note="this target has no sessions that could be closed")
+        _finish(attempt, Move(JobState.SESSIONS_CLOSED, "this target has no sessions that could be closed"))
         return
-    closed = attempt.connector.close_sessions(new=attempt.new, admin=attempt.admin)
-    jobs.move(
-        attempt.lease, JobState.SESSIONS_CLOSED, note=f"{closed.sessions} closed",
-        sessions_closed=closed.sessions, follow_ups=list(closed.follow_ups), sessions_closed_at=timezone.now(),
-        facts={"sessions": closed.sessions},
+    closed = attempt.close_sessions(attempt.admin)
+    follow_ups = [*attempt.job.follow_ups, *(text for text in closed.follow_ups if text not in attempt.job.follow_ups)]
+    _finish(
+        attempt, Move(JobState.SESSIONS_CLOSED, f"{closed.sessions} closed", {"sessions": closed.sessions}),
+        sessions_closed=closed.sessions, follow_ups=follow_ups, sessions_closed_at=timezone.now(),
     )  # fmt: skip
 
 
-def _finish(attempt: Attempt) -> None:
-    """SESSIONS_CLOSED: close the exposures this proves dead, and go round again for those opened meanwhile."""
+def _closed_already(attempt: Attempt) -> None:
+    """SESSIONS_CLOSED, found so."""
+    _finish(attempt)
+
+
+def _finish(attempt: Attempt, *moves: Move, **changes: object) -> None:
+    """Close the exposures this proves dead, and go round again for those opened meanwhile."""
     account = attempt.account
     with transaction.atomic():
-        jobs.finish(attempt.lease)
+        jobs.finish(attempt.lease, *moves, Move(JobState.DONE), **changes)
         closed = exposures.close_proved(attempt.job, actor=ENGINE)
         audit.record(
             attempt.job.workspace, "rotation.done", attempt.job, actor=ENGINE, account=str(account.pk),
@@ -267,7 +240,21 @@ def _finish(attempt: Attempt) -> None:
             jobs.request(account.workspace, [account], cause="A password became known while the last one was changed")
 
 
-STEPS = {
+def _superseded(attempt: Attempt) -> bool:
+    """Whether somebody stored another password meanwhile, which must not be hidden by ours."""
+    current = accounts.current_version(attempt.account)
+    return current is not None and current.number > attempt.candidate.number
+
+
+def _promote_candidate(attempt: Attempt) -> None:
+    accounts.make_current(attempt.candidate, at=timezone.now())
+
+
+def _mark_dead(versions: list[SecretVersion]) -> None:
+    SecretVersion.objects.filter(pk__in=[version.pk for version in versions]).update(proved_dead_at=timezone.now())
+
+
+STEPS: Final = {
     JobState.QUEUED: _prepare,
     JobState.PREPARED: _apply,
     JobState.APPLYING: _interrupted,
@@ -276,49 +263,5 @@ STEPS = {
     JobState.NEW_OK: _promote,
     JobState.PROMOTED: _prove_old_dead,
     JobState.OLD_DEAD: _close_sessions,
-    JobState.SESSIONS_CLOSED: _finish,
+    JobState.SESSIONS_CLOSED: _closed_already,
 }
-
-
-def _current_password(attempt: Attempt) -> Secret | None:
-    version = attempt.in_force or accounts.current_version(attempt.account)
-    return accounts.open_version(version) if version else None
-
-
-def _resume(attempt: Attempt) -> JobState:
-    """Where a stopped job goes on. In doubt about the target, by asking it."""
-    state = JobState(attempt.job.state)
-    return JobState.UNKNOWN if state is JobState.APPLYING else state
-
-
-def _after_refusal(attempt: Attempt, error: TargetError) -> None:
-    """The change itself failed: a policy's no wants another candidate, a lost answer wants a probe."""
-    refusals = attempt.job.policy_refusals + 1
-    own_password_wrong = error.kind is FailureKind.AUTHENTICATION and attempt.admin is None and not attempt.probed
-    if error.kind is FailureKind.POLICY and refusals < POLICY_REFUSALS:
-        note = f"policy: {error.detail}"
-        jobs.move(attempt.lease, JobState.QUEUED, note=note, candidate=None, policy_refusals=refusals)
-    elif error.kind in {FailureKind.UNREACHABLE, FailureKind.LOCKED} or own_password_wrong:
-        jobs.move(attempt.lease, JobState.UNKNOWN, note=f"{error.kind}: {error.detail}")
-    elif error.kind is FailureKind.AUTHENTICATION and attempt.is_admin_changing:
-        _wait_for_admin(attempt, error)
-    else:
-        resume = JobState.QUEUED if error.kind is FailureKind.POLICY else JobState.UNKNOWN
-        jobs.ask_human(attempt.lease, code=error.kind, detail=error.detail, resume=resume)
-
-
-def _after_failure(attempt: Attempt, error: TargetError) -> None:
-    """Unreachable is tried again without end; everything else is a person's to decide."""
-    if error.kind in {FailureKind.UNREACHABLE, FailureKind.LOCKED}:
-        jobs.wait(
-            attempt.lease, code=error.kind, detail=error.detail, resume=_resume(attempt),
-            at_least=error.retry_after or 0,
-        )  # fmt: skip
-    elif error.kind is FailureKind.AUTHENTICATION and attempt.is_admin_changing:
-        _wait_for_admin(attempt, error)
-    else:
-        jobs.ask_human(attempt.lease, code=error.kind, detail=error.detail, resume=_resume(attempt))
-
-
-def _wait_for_admin(attempt: Attempt, error: TargetError) -> None:
-    jobs.wait(attempt.lease, code="admin_changing", detail=error.detail, resume=_resume(attempt))

@@ -1,120 +1,128 @@
-"""Verbs on rotation jobs: request, claim, move, retry, resolve. The table is the queue; the broker only wakes.
+"""Verbs on rotation jobs: request, move, wait, ask, finish, retry. The table is the queue; the broker only wakes."""
 
-The worker is woken by task *name*, so that tasks → engine → jobs is no circle.
-"""
-
-import logging
 import random
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from celery import current_app
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import connection, transaction
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
-from kombu.exceptions import KombuError
 
+from rotation import failpoints, queue, targets, wake
 from rotation.models import RotationJob, RotationStep
-from rotation.states import FINISHED, MOVES, JobState
-from workspace import audit
+from rotation.queue import Lease, claim, claim_next
+from rotation.states import MOVES, JobState
+from workspace import audit, notices
 from workspace.audit import Actor
 from workspace.errors import Refused
-from workspace.models import Account, Workspace
+from workspace.models import Account, Notice, SecretVersion, Workspace
 
-logger = logging.getLogger(__name__)
+__all__ = ["Lease", "LeaseLost", "Move", "claim", "claim_next"]
 
-TASK: Final = "rotation.rotate"
-WAKE_AT_ONCE: Final = 100
-PRIVILEGED, ORDINARY = 0, 1
+PRIVILEGED, ORDINARY, ROUTINE = 0, 1, 2
+LONGEST_WAIT: Final = 3600.0
+FAILURES_UNTIL_ASKED: Final = 8
+ADMIN_REJECTED: Final = "admin_rejected"
 
 
 class LeaseLost(Exception):
     """Another worker holds the job now; whatever this one was doing, it changes nothing more."""
 
 
-@dataclass
-class Lease:
-    """A job held by this worker, and the fence that proves it."""
+@dataclass(frozen=True)
+class Move:
+    """One arrow of the state machine; `facts` go into its step."""
 
-    job: RotationJob
-    fence: int
+    to: JobState
+    note: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def request(workspace: Workspace, accounts: Iterable[Account], *, cause: str) -> list[UUID]:
+def request(workspace: Workspace, accounts: Iterable[Account], *, cause: str, routine: bool = False) -> list[UUID]:
     """Want these accounts rotated: the ids of their live jobs, old or new. Wakes the workers on commit.
 
-    A fixed number of statements whatever the number of accounts.
+    Accounts with open exposures come first, and a job that is under way already becomes as urgent; `routine` is for
+    what may wait for all others. A fixed number of statements whatever the number of accounts.
     """
     wanted = list(accounts)
     with transaction.atomic():
         RotationJob.objects.bulk_create(
             (
                 RotationJob(
-                    workspace=workspace, account=account, cause=cause[:200],
-                    priority=PRIVILEGED if account.is_privileged else ORDINARY,
+                    workspace=workspace, account=account, cause=cause[:200], target=targets.key_of(account),
+                    priority=ROUTINE if routine else PRIVILEGED if account.is_privileged else ORDINARY,
                 )
                 for account in wanted
             ),
             ignore_conflicts=True,
         )  # fmt: skip
         live = RotationJob.objects.live().filter(account_id__in=[account.id for account in wanted])
-        ids = list(live.order_by("priority", "requested_at").values_list("id", flat=True))
-        wake_on_commit(ids)
+        _urge([account.id for account in wanted])
+        ids = list(live.order_by(*queue.ORDER).values_list("id", flat=True))
+        wake.on_commit(ids)
     return ids
 
 
-def wake_on_commit(job_ids: Iterable[UUID]) -> None:
-    """Tell the workers once the transaction is through. What is not told here, the sweep tells."""
-    first = list(job_ids)[:WAKE_AT_ONCE]
-    if first:
-        transaction.on_commit(lambda: _messenger().submit(_wake, first), robust=True)
+# Jobs under way take over what their accounts' open exposures ask for. One whose risk was accepted is parked; somebody
+# else's exposure ends that.
+_URGE: Final = """
+UPDATE rotation_rotationjob j
+   SET exposures = e.number, priority = least(j.priority, CASE WHEN a.is_privileged THEN 0 ELSE 1 END)
+  FROM (SELECT account_id, count(*) AS number FROM rotation_exposure
+         WHERE closed_at IS NULL AND account_id = ANY(%(accounts)s) GROUP BY account_id) e
+  JOIN workspace_account a ON a.id = e.account_id
+ WHERE j.account_id = e.account_id AND j.state NOT IN ('done', 'cancelled')
+   AND (j.exposures <> e.number OR j.priority > 1)
+"""
+
+
+def _urge(account_ids: list[UUID]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_URGE, {"accounts": account_ids})
 
 
 def announce_due(*, limit: int = 500) -> int:
-    """Wake the workers for every job that is due and that nobody was told of lately; how many."""
+    """Wake the workers for every job that is due and free and that nobody was told of lately; how many."""
     now = timezone.now()
     quiet = Q(woken_at=None) | Q(woken_at__lt=now - timedelta(seconds=settings.WAKE_AGAIN_SECONDS))
     quiet |= Q(woken_at__lt=F("next_attempt_at"))
     with transaction.atomic():
-        due = _due(now).filter(quiet).order_by("priority", "next_attempt_at")
+        due = queue.free(now).filter(quiet).order_by(*queue.ORDER)
         ids = list(due.select_for_update(skip_locked=True).values_list("id", flat=True)[:limit])
         RotationJob.objects.filter(id__in=ids).update(woken_at=now)
-    _wake(ids)
+    wake.now(ids)
     return len(ids)
 
 
-def claim(job_id: UUID, *, worker: str) -> Lease | None:
-    """Hold a due job for this worker; None when it is finished, held by another, or not due."""
-    now = timezone.now()
-    claimed = _due(now).filter(pk=job_id).update(
-        fence=F("fence") + 1, lease_until=_lease_end(now), leased_by=worker[:120], woken_at=now
-    )  # fmt: skip
-    if not claimed:
-        return None
-    job = RotationJob.objects.select_related("account__workspace", "account__admin_account", "candidate").get(
-        pk=job_id
-    )
-    return Lease(job, job.fence)
-
-
-@transaction.atomic
-def move(lease: Lease, to: JobState, *, note: str = "", facts: dict[str, Any] | None = None, **changes: Any) -> None:
+def move(lease: Lease, to: JobState, *, note: str = "", facts: Mapping[str, Any] | None = None, **changes: Any) -> None:
     """Put the job into its next state, if this worker still holds it. Raises LeaseLost.
 
     `facts` go into the step: see RotationStep. Whatever else belongs to the move is in the caller's transaction.
     """
+    move_through(lease, Move(to, note, facts or {}), **changes)
+
+
+@transaction.atomic
+def move_through(lease: Lease, *moves: Move, **changes: Any) -> None:
+    """Put the job through several states at once, for arrows between which nothing is said to the target."""
     job, now = lease.job, timezone.now()
-    _check_move(job.state, to)
-    values = {"state": to, "lease_until": _lease_end(now), **changes}
+    origin, steps = JobState(job.state), []
+    for number, arrow in enumerate(moves):
+        _check_move(origin, arrow.to)
+        at = now + timedelta(microseconds=number)
+        steps.append(_step(job, lease.fence, origin, arrow.to, arrow.note, at, arrow.facts))
+        origin = arrow.to
+    values = {"state": origin, "lease_until": queue.lease_end(now), **changes}
     if not RotationJob.objects.filter(pk=job.pk, fence=lease.fence, state=job.state).update(**values):
         raise LeaseLost(f"{job.pk} fence {lease.fence}")
-    _append(job, lease.fence, to, note, now, facts)
+    RotationStep.objects.bulk_create(steps)
+    for step in steps:
+        failpoints.reach(f"{step.from_state}>{step.to_state}:before")
+        failpoints.reach_after_commit(f"{step.from_state}>{step.to_state}:after")
     for name, value in values.items():
         setattr(job, name, value)
 
@@ -122,17 +130,39 @@ def move(lease: Lease, to: JobState, *, note: str = "", facts: dict[str, Any] | 
 def seize(job: RotationJob) -> Lease:
     """Take a job out of any worker's hands, for a person; the caller has locked its row."""
     fence = job.fence + 1
-    RotationJob.objects.filter(pk=job.pk).update(fence=fence, next_attempt_at=timezone.now(), woken_at=None)
-    job.fence = fence
+    RotationJob.objects.filter(pk=job.pk).update(
+        fence=fence, next_attempt_at=timezone.now(), woken_at=None, failures=0, asked_at=None
+    )
+    job.fence, job.failures = fence, 0
+    notices.resolve(job.workspace, Notice.Kind.ROTATION_NEEDS_HUMAN, job)
     return Lease(job, fence)
 
 
-def finish(lease: Lease, *, note: str = "", **changes: Any) -> None:
-    """The job is done; its account may be rotated again."""
-    move(
-        lease, JobState.DONE, note=note, lease_until=None, finished_at=timezone.now(), failure_code="",
-        failure_detail="", **changes,
+def reload(lease: Lease) -> None:
+    """Read a job's row anew, after something left it unclear what was written. Raises LeaseLost."""
+    try:
+        lease.job.refresh_from_db(from_queryset=RotationJob.objects.filter(fence=lease.fence))
+    except RotationJob.DoesNotExist:
+        raise LeaseLost(f"{lease.job.pk} fence {lease.fence}") from None
+
+
+def hand_back(lease: Lease) -> None:
+    """Let go of a job as it stands; whoever takes it next goes on from there."""
+    held = RotationJob.objects.filter(pk=lease.job.pk, fence=lease.fence)
+    if held.update(lease_until=None, leased_by="", woken_at=None):
+        wake.now([lease.job.pk])
+
+
+def finish(lease: Lease, *moves: Move, **changes: Any) -> None:
+    """The job is done, after the `moves` given; its account may be rotated again."""
+    job = lease.job
+    was_asked = job.asked_at is not None
+    move_through(
+        lease, *moves, lease_until=None, finished_at=timezone.now(), failure_code="", failure_detail="", asked_at=None,
+        **changes,
     )  # fmt: skip
+    if was_asked:
+        notices.resolve(job.workspace, Notice.Kind.ROTATION_NEEDS_HUMAN, job)
 
 
 def resume(lease: Lease) -> None:
@@ -141,66 +171,97 @@ def resume(lease: Lease) -> None:
         move(lease, JobState(lease.job.resume_state), note="another attempt")
 
 
-def wait(lease: Lease, *, code: str, detail: str, resume: JobState, at_least: float = 0) -> None:
-    """Give the job back until its next attempt: full jitter, growing to 15 minutes, hourly after a day."""
-    job = lease.job
-    seconds = max(at_least, _delay(job.failures, timezone.now() - job.requested_at))
+@transaction.atomic
+def wait(
+    lease: Lease, *, code: str, detail: str, resume: JobState, at_least: float = 0, until: datetime | None = None
+) -> None:
+    """Give the job back until its next attempt: full jitter, growing to 15 minutes, hourly after a day.
+
+    It goes on without end, and after some failures a person is asked beside that. `at_least` is in seconds, an hour
+    at most; `until` says when instead.
+    """
+    job, now = lease.job, timezone.now()
+    seconds = max(min(at_least, LONGEST_WAIT), _delay(job.failures, now - job.requested_at))
     move(
         lease, JobState.WAITING, note=f"{code}: {detail}", resume_state=resume, failures=job.failures + 1,
         failure_code=code, failure_detail=detail[:500], lease_until=None, leased_by="",
-        next_attempt_at=timezone.now() + timedelta(seconds=seconds),
+        next_attempt_at=until or now + timedelta(seconds=seconds),
     )  # fmt: skip
+    if job.failures >= FAILURES_UNTIL_ASKED and job.asked_at is None:
+        _ask(job, f"The rotation of {job.account} does not get on. It is tried again without end; please look.")
 
 
-def ask_human(lease: Lease, *, code: str, detail: str, resume: JobState) -> None:
+@transaction.atomic
+def ask_human(lease: Lease, *, code: str, detail: str, resume: JobState, **changes: Any) -> None:
     """Stop and put the job on a person's list. It stays live, since its candidate may be in force."""
     move(
         lease, JobState.NEEDS_HUMAN, note=f"{code}: {detail}", resume_state=resume, failure_code=code,
-        failure_detail=detail[:500], lease_until=None, leased_by="",
+        failure_detail=detail[:500], lease_until=None, leased_by="", **changes,
     )  # fmt: skip
+    _ask(lease.job, f"The rotation of {lease.job.account} needs a person.")
 
 
 @transaction.atomic
 def retry(job: RotationJob, *, actor: Actor) -> RotationJob:
     """Try again now. Raises Refused for a job that is finished or being worked on."""
-    job = RotationJob.objects.select_for_update().select_related("account").get(pk=job.pk)
-    now = timezone.now()
+    job = RotationJob.objects.select_for_update(of=("self",)).select_related("account", "workspace").get(pk=job.pk)
     if job.state not in {JobState.WAITING, JobState.NEEDS_HUMAN}:
         raise Refused(f"{job} is {job.get_state_display().lower()}; there is nothing to try again.")
-    resume = job.resume_state or JobState.QUEUED
-    RotationJob.objects.filter(pk=job.pk).update(
-        state=JobState.WAITING, resume_state=resume, next_attempt_at=now, woken_at=None, failures=0
-    )
-    if job.state != JobState.WAITING:
-        _append(job, job.fence, JobState.WAITING, "a person asked for another attempt", now)
+    _again(job, "a person asked for another attempt")
     audit.record(job.workspace, "rotation.retried", job, actor=actor, account=str(job.account_id))
-    wake_on_commit([job.pk])
     job.refresh_from_db()
     return job
 
 
-def _due(now: datetime) -> Any:
-    """Jobs a worker may take: live, on nobody's list, their time come, and held by nobody."""
-    return RotationJob.objects.exclude(state__in=(*FINISHED, JobState.NEEDS_HUMAN)).filter(
-        Q(lease_until=None) | Q(lease_until__lt=now), next_attempt_at__lte=now
-    )
+def resume_after_admin() -> int:
+    """Go on with the jobs that a rejected admin login stopped, and whose account has another admin password or another
+    admin account by now; how many."""
+    versions = SecretVersion.objects.current().filter(account=OuterRef("account__admin_account"))
+    stopped = RotationJob.objects.filter(state=JobState.NEEDS_HUMAN, failure_code=ADMIN_REJECTED)
+    stopped = stopped.annotate(known=Subquery(versions.values("pk")))
+    mended = stopped.filter(~Q(known=F("admin_version")) | Q(known=None))
+    with transaction.atomic():
+        jobs = list(mended.select_related("account", "workspace").select_for_update(skip_locked=True, of=("self",)))
+        for job in jobs:
+            _again(job, "the admin account has another password now")
+    return len(jobs)
 
 
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=settings.LEASE_SECONDS)
+def _again(job: RotationJob, note: str) -> None:
+    """Another attempt now, of a job whose row the caller holds."""
+    now = timezone.now()
+    RotationJob.objects.filter(pk=job.pk).update(
+        state=JobState.WAITING, resume_state=job.resume_state or JobState.QUEUED, next_attempt_at=now, woken_at=None,
+        failures=0, asked_at=None,
+    )  # fmt: skip
+    if job.state != JobState.WAITING:
+        _step(job, job.fence, JobState(job.state), JobState.WAITING, note, now).save()
+    notices.resolve(job.workspace, Notice.Kind.ROTATION_NEEDS_HUMAN, job)
+    wake.on_commit([job.pk])
 
 
-def _check_move(origin: str, to: JobState) -> None:
-    if to not in MOVES[JobState(origin)]:
+def _ask(job: RotationJob, summary: str) -> None:
+    """Tell the Owners, and remember that they were told."""
+    job.asked_at = timezone.now()
+    RotationJob.objects.filter(pk=job.pk).update(asked_at=job.asked_at)
+    notices.tell(
+        job.workspace, Notice.Kind.ROTATION_NEEDS_HUMAN, job, summary=summary, account=job.account_id,
+        code=job.failure_code,
+    )  # fmt: skip
+
+
+def _check_move(origin: JobState, to: JobState) -> None:
+    if to not in MOVES[origin]:
         raise ValueError(f"A rotation never goes from {origin} to {to}.")
 
 
-def _append(
-    job: RotationJob, fence: int, to: JobState, note: str, now: datetime, facts: dict[str, Any] | None = None
-) -> None:
-    RotationStep.objects.create(
-        workspace_id=job.workspace_id, job=job, fence=fence, from_state=job.state, to_state=to,
-        note=note[:500], at=now, facts=facts or {},
+def _step(
+    job: RotationJob, fence: int, origin: JobState, to: JobState, note: str, at: datetime,
+    facts: Mapping[str, Any] | None = None,
+) -> RotationStep:  # fmt: skip
+    return RotationStep(
+        workspace_id=job.workspace_id, job=job, fence=fence, from_state=origin, to_state=to, note=note[:500], at=at,
+        facts=dict(facts or {}),
     )  # fmt: skip
 
 
@@ -208,17 +269,3 @@ def _delay(failures: int, age: timedelta) -> float:
     """Seconds until the next attempt. Full jitter keeps many accounts of one target from coming back at once."""
     ceiling = 3600.0 if age > timedelta(days=1) else min(900.0, 5.0 * 2 ** min(failures, 10))
     return random.uniform(0, ceiling)  # noqa: S311  # spreads load, keeps no secret
-
-
-@cache
-def _messenger() -> ThreadPoolExecutor:
-    """One thread beside the request, so that a broker that is slow or gone delays no answer."""
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="wake")
-
-
-def _wake(job_ids: list[UUID]) -> None:
-    try:
-        for job_id in job_ids:
-            current_app.send_task(TASK, args=[str(job_id)], retry=False)
-    except (KombuError, OSError) as error:
-        logger.warning("The broker did not take a wake-up; the sweep will repeat it: %s", type(error).__name__)

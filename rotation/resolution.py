@@ -5,7 +5,8 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from rotation import connectors, exposures, jobs
+from rotation import connectors, exposures, jobs, wake
+from rotation.jobs import Move
 from rotation.models import RotationJob
 from rotation.states import JobState
 from workspace import accounts, audit
@@ -40,10 +41,10 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
     lease = jobs.seize(job)
     if verifies:
         jobs.move(lease, JobState.UNKNOWN, note="a person entered a password", candidate=candidate, lease_until=None)
-        jobs.wake_on_commit([job.pk])
+        wake.on_commit([job.pk])
     else:
         accounts.make_current(candidate, at=timezone.now())
-        jobs.finish(lease, note="a person changed it by hand", candidate=candidate)
+        jobs.finish(lease, Move(JobState.DONE, "a person changed it by hand"), candidate=candidate)
         exposures.close_changed_by_hand(job, candidate, actor=actor)
     return job
 

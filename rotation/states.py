@@ -27,7 +27,8 @@ class JobState(models.TextChoices):
 FINISHED: Final = (JobState.DONE, JobState.CANCELLED)
 _STOPS: Final = {JobState.WAITING, JobState.NEEDS_HUMAN}
 
-# From each state, what may follow. WAITING and NEEDS_HUMAN go back to the state they interrupted.
+# From each state, what may follow. WAITING and NEEDS_HUMAN go back to the state they interrupted. A password that was
+# in use and is rejected again (a failover that lost it, somebody else's change) is asked about like a lost answer.
 MOVES: Final = MappingProxyType(
     {
         JobState.QUEUED: {JobState.PREPARED, JobState.CANCELLED} | _STOPS,
@@ -36,7 +37,7 @@ MOVES: Final = MappingProxyType(
         JobState.APPLIED: {JobState.NEW_OK, JobState.UNKNOWN} | _STOPS,
         JobState.UNKNOWN: {JobState.NEW_OK, JobState.PREPARED} | _STOPS,
         JobState.NEW_OK: {JobState.PROMOTED} | _STOPS,
-        JobState.PROMOTED: {JobState.OLD_DEAD} | _STOPS,
+        JobState.PROMOTED: {JobState.OLD_DEAD, JobState.UNKNOWN} | _STOPS,
         JobState.OLD_DEAD: {JobState.SESSIONS_CLOSED} | _STOPS,
         JobState.SESSIONS_CLOSED: {JobState.DONE} | _STOPS,
         JobState.WAITING: set(JobState) - {JobState.WAITING},

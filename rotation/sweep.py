@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 def once() -> None:
     """Announce due rotations, want those that a lost race left out, chain new audit events."""
     attend()
+    jobs.resume_after_admin()
     jobs.announce_due()
     seal_audit()
 

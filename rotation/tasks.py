@@ -1,14 +1,13 @@
-"""What the Celery worker runs. Tasks carry an id; the table says what is to be done."""
+"""What the Celery worker runs. A task carries an id and means that something is due; the table says what."""
 
 import socket
 from os import getpid
-from uuid import UUID
 
 from celery import shared_task
 
-from rotation import engine, jobs
+from rotation import engine, wake
 
 
-@shared_task(name=jobs.TASK)
+@shared_task(name=wake.ROTATE)
 def rotate(job_id: str) -> None:
-    engine.run(UUID(job_id), worker=f"{socket.gethostname()}/{getpid()}")
+    engine.work(worker=f"{socket.gethostname()}/{getpid()}")

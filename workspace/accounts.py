@@ -93,7 +93,9 @@ def add_candidate(account: Account, password: Secret) -> SecretVersion:
 
 
 def make_current(version: SecretVersion, *, at: datetime) -> None:
-    """From `at` on people are shown this version and no other."""
+    """From `at` on people are shown this version and no other. One that they are shown already stays as it is."""
+    if version.visible_from is not None and version.visible_until is None:
+        return
     SecretVersion.objects.current().filter(account_id=version.account_id).update(visible_until=at)
     SecretVersion.objects.filter(pk=version.pk).update(visible_from=at, visible_until=None)
     version.visible_from, version.visible_until = at, None

@@ -107,12 +107,17 @@ class Connector(ABC):
         self.username = username
         self.timeout = timeout
 
-    @property
-    def address(self) -> str:
-        """Where the login lives, the same for every login on one target. Calls to it are limited together."""
-        parts = (getattr(self.settings, name, None) for name in ("host", "port"))
-        known = ":".join(str(part).lower() for part in parts if part is not None)
-        return known or json.dumps(self.settings.model_dump(mode="json"), sort_keys=True)
+    def close(self) -> None:
+        """Let go of whatever is held open between calls; the last call."""
+        return
+
+    @classmethod
+    def address_of(cls, target: Mapping[str, Any]) -> str:
+        """Where a login with these settings lives, the same for every login on one target: calls to it are limited
+        together. `target` is what stands in `Account.target`, not validated."""
+        fields = cls.Settings.model_fields
+        parts = {name: target.get(name, fields[name].default) for name in ("host", "port") if name in fields}
+        return ":".join(str(part).lower() for part in parts.values()) or json.dumps(target, sort_keys=True, default=str)
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -1,65 +1,23 @@
-"""The engine against a target that misbehaves: probe, decide, never lose a password, never call an old one dead."""
+"""The engine from wanted to proved: each state, who may work on a job, and in which order."""
 
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from rotation import connectors, engine, exposures, jobs, offboarding, resolution, sweep
-from rotation.models import Exposure, Offboarding, Outcome, RotationJob, RotationStep
-from rotation.states import JobState
+from rotation import engine, exposures, jobs, offboarding, resolution, sweep
+from rotation.attempt import Attempt
+from rotation.models import Exposure, Outcome, RotationJob, RotationStep
+from rotation.states import MOVES, JobState
 from tests.companies import TESTS, Company
-from tests.rotation.model_target import ModelConnector, Server
-from workspace import access, accounts
+from tests.rotation.model_target import Server
+from tests.rotation.running import assert_proved, path_of, run, run_when_due
+from workspace import accounts
 from workspace.crypto import Secret
 from workspace.errors import Invalid
-from workspace.models import Account, SecretVersion
+from workspace.models import SecretVersion
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, acme: Company) -> Server:
-    """Acme's Router on a model target that knows its first password."""
-    ModelConnector.server = Server(accepted={acme.account_password.reveal()})
-    monkeypatch.setitem(connectors.REGISTRY, "model", ModelConnector)
-    Account.objects.filter(pk=acme.account.pk).update(connector="model", target={})
-    acme.account.refresh_from_db()
-    return ModelConnector.server
-
-
-@pytest.fixture
-def job(acme: Company, server: Server) -> RotationJob:
-    """The rotation that the member's departure sets off."""
-    offboarding.offboard(acme.member, actor=TESTS, cause="left")
-    return RotationJob.objects.get(account=acme.account)
-
-
-def run(job: RotationJob) -> RotationJob:
-    """One worker takes the job as far as it goes."""
-    engine.run(job.pk, worker="test")
-    job.refresh_from_db()
-    return job
-
-
-def run_when_due(job: RotationJob) -> RotationJob:
-    RotationJob.objects.filter(pk=job.pk).update(next_attempt_at=timezone.now())
-    return run(job)
-
-
-def assert_proved(acme: Company, server: Server) -> None:
-    """The current version logs in, every other known one does not, and the departure is complete."""
-    current = accounts.current_version(acme.account)
-    assert current is not None
-    assert server.accepted == {accounts.open_version(current).reveal()}
-    older = SecretVersion.objects.filter(account=acme.account, number__lt=current.number, visible_from__isnull=False)
-    assert all(version.proved_dead_at for version in older)
-    assert Exposure.objects.get(account=acme.account).outcome == Outcome.PROVED_DEAD
-    assert Offboarding.objects.get(user=acme.member).completed_at is not None
-
-
-def path_of(job: RotationJob) -> list[str]:
-    return list(job.steps.values_list("to_state", flat=True))
 
 
 def test_a_rotation_goes_through_every_state_and_closes_the_departure(
@@ -74,21 +32,40 @@ def test_a_rotation_goes_through_every_state_and_closes_the_departure(
     assert_proved(acme, server)
 
 
-@pytest.mark.parametrize("fault", ["before", "after"])
-def test_a_lost_answer_is_asked_about_and_the_same_candidate_is_set(
-    acme: Company, server: Server, job: RotationJob, fault: str
-) -> None:
-    server.faults.append(fault)
-    assert run(job).state == JobState.DONE
-    assert "unknown" in path_of(job)
-    assert len(set(server.changes)) == 1
-    assert SecretVersion.objects.filter(account=acme.account).count() == 2
-    assert_proved(acme, server)
+def test_what_was_proved_is_written_down_with_its_time(acme: Company, server: Server, job: RotationJob) -> None:
+    before = timezone.now()
+    run(job)
+    for at in (job.new_accepted_at, job.canary_rejected_at, job.old_rejected_at, job.sessions_closed_at):
+        assert at is not None
+        assert before < at < timezone.now()
+    assert job.truncated_rejected_at is None  # this target cannot truncate, so it is not asked
+    facts = dict(job.steps.values_list("to_state", "facts"))
+    assert facts["new_ok"] == {"accepted": [2], "rejected": [1], "canary": "rejected"}
+    assert facts["old_dead"] == {"accepted": [2], "rejected": [1], "canary": "rejected"}
+    assert facts["sessions_closed"] == {"sessions": 0}
+
+
+def test_the_new_password_is_seen_accepted_after_the_others_were_rejected(server: Server, job: RotationJob) -> None:
+    """A target that rejects everybody would otherwise pass for an old password's death."""
+    run(job)
+    assert server.logins == [True, False, False, True]  # to change it; then old, canary, new
+
+
+def test_every_move_is_in_the_table(job: RotationJob) -> None:
+    lease = jobs.claim(job.pk, worker="test")
+    assert lease is not None
+    with pytest.raises(ValueError, match="never goes"):
+        jobs.move(lease, JobState.DONE)
+    with pytest.raises(ValueError, match="never goes"):
+        jobs.move_through(lease, jobs.Move(JobState.PREPARED), jobs.Move(JobState.NEW_OK))
+    assert not RotationStep.objects.exists()
+    assert set(MOVES) == set(JobState)
+    assert all(engine.STEPS.get(state) or not MOVES[state] or state in {"waiting", "needs_human"} for state in JobState)
 
 
 def test_an_unreachable_target_is_tried_again_without_end(acme: Company, server: Server, job: RotationJob) -> None:
     server.down = True
-    for failures in range(1, 6):
+    for failures in range(1, 3):
         run_when_due(job)
         assert (job.state, job.failures, job.failure_code) == (JobState.WAITING, failures, "unreachable")
         assert job.next_attempt_at > job.requested_at
@@ -97,36 +74,6 @@ def test_an_unreachable_target_is_tried_again_without_end(acme: Company, server:
     server.down = False
     assert run_when_due(job).state == JobState.DONE
     assert_proved(acme, server)
-
-
-def test_a_policy_refusal_gets_another_candidate_three_times_at_most(
-    acme: Company, server: Server, job: RotationJob
-) -> None:
-    server.faults.extend(["policy", "policy"])
-    assert run(job).state == JobState.DONE
-    assert SecretVersion.objects.filter(account=acme.account).count() == 4
-    assert_proved(acme, server)
-
-
-def test_a_target_that_refuses_every_password_is_for_a_person(server: Server, job: RotationJob) -> None:
-    server.faults.extend(["policy"] * 3)
-    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "policy")
-
-
-def test_a_missing_permission_is_for_a_person_and_retry_goes_on(
-    acme: Company, server: Server, job: RotationJob
-) -> None:
-    server.faults.append("permission")
-    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "permission")
-    jobs.retry(job, actor=TESTS)
-    assert run(job).state == JobState.DONE
-    assert_proved(acme, server)
-
-
-def test_a_target_that_accepts_anything_proves_nothing(server: Server, job: RotationJob) -> None:
-    server.takes_anything = True
-    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "accepts_anything")
-    assert Exposure.objects.open().exists()
 
 
 def test_an_old_password_that_lives_on_keeps_the_exposure_open(
@@ -140,32 +87,6 @@ def test_an_old_password_that_lives_on_keeps_the_exposure_open(
     assert current.number == 2  # people have the new one all the same
     server.accepted = {accounts.open_version(current).reveal()}
     assert run_when_due(job).state == JobState.DONE
-    assert_proved(acme, server)
-
-
-def test_a_password_changed_behind_our_back_is_for_a_person(server: Server, job: RotationJob) -> None:
-    server.accepted = {"somebody changed it"}
-    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "authentication")
-
-
-def test_the_person_says_what_it_is_now_and_the_engine_proves_it(
-    acme: Company, server: Server, job: RotationJob
-) -> None:
-    server.accepted = {"somebody changed it"}
-    run(job)
-    resolution.changed_by_hand(job, Secret("somebody changed it"), actor=TESTS)
-    assert run(job).state == JobState.DONE
-    assert_proved(acme, server)
-
-
-def test_a_password_changed_behind_our_back_is_reset_by_the_admin_account(
-    acme: Company, server: Server, job: RotationJob
-) -> None:
-    server.accepted, server.admin_password = {"somebody changed it"}, "admin-secret"
-    secret = Secret("admin-secret")
-    admin = accounts.create(acme.workspace, "Router admin", actor=TESTS, password=secret, username="adm")
-    Account.objects.filter(pk=acme.account.pk).update(admin_account=admin)
-    assert run(job).state == JobState.DONE
     assert_proved(acme, server)
 
 
@@ -200,6 +121,9 @@ def test_a_leased_job_is_left_alone_and_taken_over_when_the_lease_ends(
     assert run(job).state == JobState.DONE
     with pytest.raises(jobs.LeaseLost):  # the first worker wakes up: its fence is old
         jobs.move(lease, JobState.PREPARED)
+    with pytest.raises(jobs.LeaseLost):
+        jobs.reload(lease)
+    jobs.hand_back(lease)
     assert_proved(acme, server)
 
 
@@ -210,39 +134,11 @@ def test_a_finished_job_is_not_run_again(server: Server, job: RotationJob) -> No
     assert RotationStep.objects.count() == steps
 
 
-def test_somebody_who_learnt_the_new_password_and_leaves_meanwhile_is_rotated_after(
-    acme: Company, server: Server, job: RotationJob
-) -> None:
-    lease = jobs.claim(job.pk, worker="test")
-    assert lease is not None
-    attempt = engine.Attempt(lease)
-    while lease.job.state != JobState.PROMOTED:
-        engine.STEPS[JobState(lease.job.state)](attempt)
-    second = acme.person("second")
-    access.grant(acme.account, second, actor=TESTS)
-    offboarding.offboard(second, actor=TESTS, cause="left too")
-    assert Exposure.objects.get(offboarding__user=second).version.number == 2
-    RotationJob.objects.filter(pk=job.pk).update(lease_until=None)
-    assert run(job).state == JobState.DONE
-
-    chained = RotationJob.objects.live().get(account=acme.account)
-    assert Exposure.objects.open().get().offboarding.user == second
-    assert run(chained).state == JobState.DONE
-    assert not Exposure.objects.open().exists()
-
-
 def test_a_job_lost_in_a_race_is_wanted_again_by_the_sweep(acme: Company, server: Server, job: RotationJob) -> None:
     RotationJob.objects.update(state=JobState.CANCELLED)
     assert sweep.attend() == 1
     assert exposures.unattended() == []
     assert run(RotationJob.objects.live().get()).state == JobState.DONE
-
-
-def test_every_move_is_in_the_table(job: RotationJob) -> None:
-    lease = jobs.claim(job.pk, worker="test")
-    assert lease is not None
-    with pytest.raises(ValueError, match="never goes"):
-        jobs.move(lease, JobState.DONE)
 
 
 def test_steps_and_jobs_hold_no_password(acme: Company, server: Server, job: RotationJob) -> None:
@@ -253,44 +149,15 @@ def test_steps_and_jobs_hold_no_password(acme: Company, server: Server, job: Rot
         assert secret not in written
 
 
-def test_something_unforeseen_is_put_on_a_persons_list(
-    server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(self: ModelConnector, new: Secret, *, current: Secret | None, admin: object) -> None:
-        raise KeyError("flags")
-
-    monkeypatch.setattr(ModelConnector, "change", broken)
-    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "unforeseen")
-    assert job.resume_state == JobState.UNKNOWN
-
-
 def test_a_password_entered_meanwhile_is_not_hidden_by_the_rotation(
     acme: Company, server: Server, job: RotationJob
 ) -> None:
-    lease = jobs.claim(job.pk, worker="test")
-    assert lease is not None
-    attempt = engine.Attempt(lease)
-    while lease.job.state != JobState.NEW_OK:
-        engine.STEPS[JobState(lease.job.state)](attempt)
+    server.faults.append("after")
+    server.login_faults.extend(["", "lost"])
+    assert run(job).state == JobState.WAITING
     entered = accounts.store_password(acme.account, Secret("entered"), actor=TESTS)
-    RotationJob.objects.filter(pk=job.pk).update(lease_until=None)
-    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "invalid")
+    assert (run_when_due(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "invalid")
     assert accounts.current_version(acme.account) == entered
-
-
-def test_a_target_that_rejects_everybody_proves_nothing(acme: Company, server: Server, job: RotationJob) -> None:
-    lease = jobs.claim(job.pk, worker="test")
-    assert lease is not None
-    attempt = engine.Attempt(lease)
-    while lease.job.state != JobState.PROMOTED:
-        engine.STEPS[JobState(lease.job.state)](attempt)
-    new, server.accepted = server.accepted, set()
-    RotationJob.objects.filter(pk=job.pk).update(lease_until=None)
-    assert (run(job).state, job.failure_code) == (JobState.WAITING, "new_rejected")
-    assert SecretVersion.objects.get(account=acme.account, number=1).proved_dead_at is None
-    server.accepted = new
-    assert run_when_due(job).state == JobState.DONE
-    assert_proved(acme, server)
 
 
 def test_the_password_that_was_known_is_no_new_one(acme: Company) -> None:
@@ -304,21 +171,65 @@ def test_the_password_that_was_known_is_no_new_one(acme: Company) -> None:
     assert not Exposure.objects.open().exists()
 
 
-def test_a_job_whose_admin_account_is_being_changed_waits_and_asks_nobody(
-    acme: Company, server: Server, job: RotationJob
+def test_a_worker_that_is_out_of_time_hands_the_job_on_where_it_stands(
+    acme: Company, server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both were known to the leaver: for a moment the target has the admin's new password and we show the old one."""
-    secret = Secret("admin-secret")
-    admin = accounts.create(acme.workspace, "Router admin", actor=TESTS, password=secret, username="adm")
-    Account.objects.filter(pk=acme.account.pk).update(admin_account=admin)
-    (admin_job,) = jobs.request(acme.workspace, [admin], cause="left")
-    server.admin_password = "set by its own rotation, not promoted yet"
-    assert (run(job).state, job.failure_code) == (JobState.WAITING, "admin_changing")
+    with monkeypatch.context() as patch:
+        patch.setattr(Attempt, "has_time", lambda self, calls: len(server.changes) < 1)
+        assert run(job).state == JobState.APPLIED
+    assert job.lease_until is None
+    assert run(job).state == JobState.DONE
+    assert len(server.changes) == 1
 
-    accounts.store_password(admin, Secret(server.admin_password), actor=TESTS)
-    RotationJob.objects.filter(pk=admin_job).update(state=JobState.DONE)
-    assert run_when_due(job).state == JobState.DONE
+
+@pytest.mark.parametrize("old", [1, 7, 12])
+def test_any_number_of_old_versions_is_proved_dead_some_at_a_time(
+    acme: Company, server: Server, job: RotationJob, old: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(old):
+        accounts.store_password(acme.account, Secret(f"another {number}"), actor=TESTS)
+    server.accepted = {f"another {old - 1}"}
+    allowed = [0]
+
+    def for_seven_calls(attempt: Attempt, calls: int) -> bool:
+        allowed[0] -= calls == 1
+        return allowed[0] >= 0
+
+    monkeypatch.setattr(Attempt, "has_time", for_seven_calls)
+    runs = 0
+    while job.state != JobState.DONE:
+        allowed[0], runs = 9, runs + 1
+        run_when_due(job)
+        assert runs < 9
+    assert not SecretVersion.objects.filter(account=acme.account, number__lte=old + 1, proved_dead_at=None).exists()
     assert_proved(acme, server)
-    server.admin_password = "changed by somebody"
-    again = RotationJob.objects.get(pk=jobs.request(acme.workspace, [acme.account], cause="again")[0])
-    assert (run(again).state, again.failure_code) == (JobState.NEEDS_HUMAN, "authentication")
+
+
+def test_the_most_urgent_job_is_taken_first(acme: Company, server: Server, job: RotationJob) -> None:
+    ordinary = accounts.create(acme.workspace, "News", actor=TESTS, password=Secret("x"), username="n")
+    routine = accounts.create(
+        acme.workspace, "Admin", actor=TESTS, password=Secret("x"), username="a", is_privileged=True
+    )
+    second = accounts.create(
+        acme.workspace, "Firewall", actor=TESTS, password=Secret("x"), username="f", is_privileged=True
+    )
+    jobs.request(acme.workspace, [routine], cause="schedule", routine=True)
+    jobs.request(acme.workspace, [ordinary], cause="asked for")
+    jobs.request(acme.workspace, [second], cause="asked for")
+    order = []
+    while lease := jobs.claim_next(worker="test"):
+        order.append(lease.job.account.name)
+    assert order == ["Router", "Firewall", "News", "Admin"]  # open exposures, privilege, age, routine
+
+
+def test_a_routine_job_becomes_urgent_when_somebody_leaves(acme: Company, server: Server) -> None:
+    jobs.request(acme.workspace, [acme.account], cause="schedule", routine=True)
+    offboarding.offboard(acme.member, actor=TESTS, cause="left")
+    job = RotationJob.objects.get()
+    assert (job.priority, job.exposures) == (jobs.PRIVILEGED, 1)
+
+
+def test_rival_is_not_touched(acme: Company, rival: Company, server: Server, job: RotationJob) -> None:
+    run(job)
+    assert not RotationJob.objects.for_workspace(rival.workspace).exists()
+    assert SecretVersion.objects.get(account=rival.account).proved_dead_at is None
