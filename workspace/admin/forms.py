@@ -20,6 +20,7 @@ from unfold.widgets import (
 
 from workspace.errors import CerbyError
 from workspace.models import Workspace
+from workspace.reauthentication import ReauthenticationForm
 
 MAX_PASSWORD: Final = 1024
 
@@ -31,6 +32,18 @@ class ActForm(forms.Form):
         """Show a verb's refusal beside the field it is about, in either spelling (`userName`, `user_name`)."""
         name = re.sub(r"([A-Z])", lambda match: f"_{match.group(1).lower()}", getattr(error, "field", ""))
         self.add_error(name if name in self.fields else None, error.detail)
+
+
+class ConfirmedForm(ReauthenticationForm, ActForm):
+    """An act that a borrowed browser must not do: asks for the password or a code, unless that was just given.
+
+    Made with `request=request`; with WorkspaceForm it comes first among the bases.
+    """
+
+    def proof_field(self) -> forms.CharField:
+        field = super().proof_field()
+        field.widget = UnfoldAdminPasswordToggleWidget({"autocomplete": "current-password", "spellcheck": "false"})
+        return field
 
 
 class WorkspaceForm(ActForm):
