@@ -84,15 +84,18 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         if self.obj._state.adding:
             self.obj = self._create()
             self.changed.update(people.names_in(self.wishes.profile))
-        elif self.wishes.active is False:
+        elif self.wishes.active is False and self.obj.is_active:
+            self.wishes = self.wishes.without_role()  # it ends with the access, and is not asked for again by an echo
             self._end_access()
             self._leaving = True
         else:
+            returns = bool(self.wishes.active) and not self.obj.is_active
+            role = self._role_on_return(self.obj) if returns else self.wishes.role
             self._update()
-            if self.wishes.active and not self.obj.is_active:
+            if returns:
                 self.obj = people.reactivate(self.obj, actor=self.actor)
                 self.changed.add("active")
-            self._set_role()
+            self._set_role(role)
 
     def finish(self) -> None:
         """What a request says of somebody whose access it ended must not bring that back by failing."""
@@ -111,15 +114,17 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
 
     def _create(self) -> User:
         """A new person, or one who left and returns: found by externalId or userName, never by e-mail."""
-        returning = self._returning()
+        returning, role = self._returning(), self.wishes.role
         if returning is None:
             self.obj = people.provision(self.workspace, self.wishes.profile, actor=self.actor)
         else:
+            role = self._role_on_return(returning)
             self.obj = people.reactivate(returning, actor=self.actor)
             self._update()
-        self._set_role()
         if self.wishes.active is False:
             self._end_access()
+            self._update()  # the role that was asked for waits for the day the person is let in
+        self._set_role(role)
         return self.obj
 
     def _returning(self) -> User | None:
@@ -136,11 +141,19 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         if not changes and self.obj.provisioned_at is not None:
             return
         self.changed.update(changes)
+        if self.obj.provisioned_at is None:
+            self.changed.add("adopted: the person was here before")
         self.obj = people.update_profile(self.obj, self.wishes.profile, actor=self.actor, managed=True)
 
-    def _set_role(self) -> None:
-        """The role asked for. Raises Refused where it would make or unmake an Owner and the workspace says no."""
-        role = self.wishes.role
+    def _role_on_return(self, user: User) -> Role | None:
+        """The role asked for in letting somebody in again, or else while they were away."""
+        return self.wishes.role or documents.role_in(user.attributes)
+
+    def _set_role(self, role: Role | None) -> None:
+        """Give a person with access this role; for one without, the profile keeps it for the day they are let in.
+
+        Raises Refused where it would make or unmake an Owner and the workspace says no.
+        """
         if role is None or role == self.obj.role:
             return
         if Role.OWNER in {role, self.obj.role} and not self.workspace.provider_assigns_owner:
@@ -148,8 +161,9 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
                 "This workspace does not let the identity provider make or unmake Owners."
                 " An Owner can allow it in Cerby, on the page of the workspace."
             )
-        self.obj = people.set_role(self.obj, role, actor=self.actor)
-        self.changed.add("roles")
+        if self.obj.is_active:
+            self.obj = people.set_role(self.obj, role, actor=self.actor)
+            self.changed.add("roles")
 
     def _end_access(self) -> None:
         if self.obj.is_active:

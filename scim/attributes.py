@@ -96,7 +96,14 @@ def _has_role() -> Q:
 
 
 def _role(operator: str, operand: Any) -> Q:
-    return Q(_has_role(), text("role").build(operator, operand))
+    path = AttributePath("value")
+    return _roles(Present(path) if operator == "pr" else Comparison(path, operator, operand))
+
+
+def _roles(node: Node) -> Q:
+    """`roles[…]`: the role a person has; for somebody without access, what is kept for the day they are let in."""
+    has = Q(to_q(node, {"value": text("role")}), _has_role(), is_active=True)
+    return has | Q(AnyElement("roles", {"value": AttributeType.TEXT}, node), is_active=False)
 
 
 def _parts(name: str) -> dict[str, AttributeType]:
@@ -145,7 +152,7 @@ USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
 }
 USER_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {
     "emails": _emails,
-    "roles": lambda node: Q(to_q(node, {"value": text("role")}), _has_role()),
+    "roles": _roles,
     "groups": _membership(_GROUPS_OF_A_PERSON, "team_id"),
     **{name: _elements(name) for name in _MULTI_VALUED},
 }

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django_scim.middleware import SCIMAuthCheckMiddleware
 from django_scim.settings import scim_settings
 
-from scim import events, tokens
+from scim import events, failures, tokens
 from scim.errors import ScimError
 from scim.http import answer_error, client_address
 from scim.tokens import Ended
@@ -20,6 +20,13 @@ class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-
     """Accepts `Bearer <token>` and, for Okta's "Header" authentication, the bare token."""
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        try:
+            return self._admitted(request)
+        except Exception as error:
+            return failures.answered(request, error)
+
+    def _admitted(self, request: HttpRequest) -> HttpResponse | None:
+        """None for a request whose token is good: then the view goes on."""
         try:
             token = tokens.authenticate(_credential(request), address=client_address(request))
         except Ended as error:

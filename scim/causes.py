@@ -79,7 +79,13 @@ _BY_STATUS: Final = {
         "The token made more requests in a minute than are allowed.",
         "Nothing: Okta waits and tries again. If it happens daily, raise CERBY_SCIM_REQUESTS_PER_MINUTE.",
     ),
+    500: Cause(
+        "Cerby failed",
+        "Something went wrong inside Cerby.",
+        "Tell support the request id, which stands in Cerby's own log. " + _RETRY,
+    ),
     501: Cause("not served", "The provider asked for something that is not served here.", "Check the base URL."),
+    503: Cause("Cerby was not ready", "Cerby's database did not answer.", _RETRY),
 }
 _OTHER: Final = Cause("refused", "The request was refused; the detail says why.", _RETRY)
 

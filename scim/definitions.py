@@ -10,6 +10,7 @@ USER_URN: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_URN: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_URN: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 ROLE_URN: Final = "urn:okta:scim:schemas:core:1.0:Role"
+ENTITLEMENT_URN: Final = "urn:okta:scim:schemas:core:1.0:Entitlement"
 
 Definition = dict[str, Any]
 
@@ -120,7 +121,11 @@ USER: Final[Definition] = {
             **_READ_ONLY,
         ),
         plural("entitlements", "Kept as sent; they open nothing here."),
-        plural("roles", "The person's role in the workspace; see /Roles.", canonicalValues=list(Role.values)),
+        plural(
+            "roles",
+            "The person's role in the workspace; see /Roles. Of a disabled person, the role they get on their return.",
+            canonicalValues=list(Role.values),
+        ),
         plural("x509Certificates", "Kept as sent.", kind="binary", caseExact=True),
     ],
 }
@@ -173,4 +178,13 @@ ROLE: Final[Definition] = {
         attribute("supported", "Whether the identity provider may assign it here.", kind="boolean", **_READ_ONLY),
     ],
 }
-SCHEMAS: Final[tuple[Definition, ...]] = (USER, ENTERPRISE, GROUP, ROLE)
+ENTITLEMENT: Final[Definition] = {
+    "id": ENTITLEMENT_URN,
+    "name": "Entitlement",
+    "description": "For Okta Identity Governance. A workspace has none: accounts are reached through groups.",
+    "attributes": [
+        attribute("displayName", "The entitlement's name.", **_READ_ONLY),
+        attribute("type", "What kind of entitlement it is.", **_READ_ONLY),
+    ],
+}
+SCHEMAS: Final[tuple[Definition, ...]] = (USER, ENTERPRISE, GROUP, ROLE, ENTITLEMENT)

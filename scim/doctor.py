@@ -11,8 +11,7 @@ from typing import Final
 import httpx
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q
-from django.db.models.functions import Lower
+from django.db.models import F
 from django.utils import timezone
 
 from scim import causes
@@ -130,8 +129,7 @@ def _refusals(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _names(workspace: Workspace) -> Iterator[Finding]:
-    people = User.objects.filter(~Q(email=""), workspace=workspace, is_active=True, provisioned_at__isnull=False)
-    apart = people.annotate(_name=Lower("user_name"), _email=Lower("email")).exclude(_name=F("_email"))
+    apart = User.objects.filter(workspace=workspace).named_apart()
     number = apart.count()
     if number:
         some = ", ".join(apart.order_by("user_name").values_list("user_name", flat=True)[:5])

@@ -6,7 +6,7 @@ What has a column is kept there; every other attribute and extension is kept as 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -45,6 +45,11 @@ class UserWishes:
     profile: Profile
     active: bool | None
     role: Role | None
+
+    def without_role(self) -> "UserWishes":
+        """The same of somebody whose role ends."""
+        attributes = {name: value for name, value in self.profile.attributes.items() if name != "roles"}
+        return replace(self, profile=replace(self.profile, attributes=attributes), role=None)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def user_wishes(document: Mapping[str, Any], *, derived_name: str = "") -> UserW
             attributes=attributes,
         ),
         _active(get(document, "active")),
-        _role(document),
+        role_in(document),
     )
 
 
@@ -137,7 +142,12 @@ def user_document(user: User, teams: Iterable[tuple[UUID, str]]) -> dict[str, An
 
 
 def _roles(user: User) -> list[dict[str, Any]]:
-    """The person's role: as the provider sent it while it is still theirs. A plain Member has none to show."""
+    """The person's role: as the provider sent it while it is still theirs. A plain Member has none to show.
+
+    Of somebody without access, the role that waits for them: what was sent since they left.
+    """
+    if not user.is_active:
+        return user.attributes.get("roles") or []
     sent = [item for item in user.attributes.get("roles") or [] if get(item, "value") == user.role]
     if sent:
         return sent
@@ -272,7 +282,7 @@ def _primary(emails: list[dict[str, Any]]) -> str:
     return str(get(ranked[0], "value")) if ranked else ""
 
 
-def _role(document: Mapping[str, Any]) -> Role | None:
+def role_in(document: Mapping[str, Any]) -> Role | None:
     """The strongest of the roles named; none named is a Member, no `roles` at all changes nothing."""
     given = get(document, "roles")
     if given is None:

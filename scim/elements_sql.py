@@ -20,6 +20,10 @@ _PATTERNS: Final[dict[str, Callable[[str], str]]] = {
     "sw": lambda text: f"{_escaped(text)}%",
     "ew": lambda text: f"%{_escaped(text)}",
 }
+# Implied by `value eq "…"`, and answered by the index `user_emails`, whose expression this is word for word.
+_INDEXED: Final = {
+    "emails": "lower(({column} -> 'emails')::text)::jsonb @> jsonb_build_array(jsonb_build_object('value', lower(%s)))"
+}
 _ORDER: Final = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
@@ -31,6 +35,7 @@ class AnyElement(Func):
     def __init__(self, name: str, parts: Mapping[str, AttributeType], node: Node) -> None:
         super().__init__(F("attributes"))
         self.name = name
+        self.value = _value_asked(node) if name in _INDEXED else None
         self.condition = _Condition(name, {part.lower(): (part, kind) for part, kind in parts.items()}).of(node)
 
     def as_sql(self, compiler: Any, connection: Any) -> Sql:  # type: ignore[override]  # takes no template
@@ -38,12 +43,26 @@ class AnyElement(Func):
         condition, more = self.condition
         elements = f"CASE jsonb_typeof({column}->%s) WHEN 'array' THEN {column}->%s ELSE '[]'::jsonb END"
         sql = f"EXISTS (SELECT FROM jsonb_array_elements({elements}) AS element WHERE {condition})"
-        return sql, [*params, self.name, *params, self.name, *more]
+        sql_params = [*params, self.name, *params, self.name, *more]
+        if self.value is None:
+            return sql, sql_params
+        return f"({_INDEXED[self.name].format(column=column)} AND {sql})", [*params, self.value, *sql_params]
 
     @property
     def identity(self) -> Any:
         """What makes two of these equal for Django: the generic one knows nothing of the filter."""
         return (*super().identity, self.name, self.condition[0], tuple(self.condition[1]))
+
+
+def _value_asked(node: Node) -> str | None:
+    """The value that an element must have, where the filter says which."""
+    match node:
+        case Comparison(AttributePath(key="value"), "eq", str()):
+            operand = operand_of(AttributeType.TEXT, node)
+            return None if operand is None else str(operand)
+        case And(terms):
+            return next((value for value in map(_value_asked, terms) if value is not None), None)
+    return None
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,17 @@ def page(rows: QuerySet[Any], query: Query, sorts: Mapping[str, Combinable]) -> 
 
 
 def page_of(rows: Sequence[Any], query: Query) -> tuple[list[Any], dict[str, Any]]:
-    """The same by index of rows that are at hand."""
-    found = list(rows[query.start - 1 : query.start - 1 + query.count])
-    return found, {"totalResults": len(rows), "startIndex": query.start, "itemsPerPage": len(found)}
+    """The same of rows that are at hand, in their order."""
+    if query.cursor is None:
+        found = list(rows[query.start - 1 : query.start - 1 + query.count])
+        return found, {"totalResults": len(rows), "startIndex": query.start, "itemsPerPage": len(found)}
+    fingerprint = _fingerprint(query)
+    skipped = int(_opened(query.cursor, fingerprint)) if query.cursor else 0
+    found = list(rows[skipped : skipped + query.count])
+    counters: dict[str, Any] = {"totalResults": len(rows), "itemsPerPage": len(found)}
+    if found and skipped + len(found) < len(rows):
+        counters["nextCursor"] = signing.dumps([str(skipped + len(found)), fingerprint], salt=_SALT)
+    return found, counters
 
 
 def _order(query: Query, sorts: Mapping[str, Combinable]) -> list[Any]:

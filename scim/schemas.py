@@ -8,10 +8,9 @@ from django_scim.schemas import default_schemas_getter
 from django_scim.settings import scim_settings
 
 from scim import definitions
-from scim.definitions import ENTERPRISE_URN, GROUP_URN, ROLE_URN, SCHEMAS, USER_URN, Definition
+from scim.definitions import ENTERPRISE_URN, ENTITLEMENT_URN, GROUP_URN, ROLE_URN, SCHEMAS, USER_URN, Definition
 from scim.paging import CURSOR_SECONDS, DEFAULT_COUNT, LARGEST_COUNT
 from scim.patch import Schema
-from workspace.models import Role, Workspace
 
 API: Final = "urn:ietf:params:scim:api:messages:2.0"
 LIST_URN: Final = f"{API}:ListResponse"
@@ -82,6 +81,7 @@ def resource_types() -> list[dict[str, Any]]:
         _resource_type("User", "Users", USER_URN, "A person of the workspace.", enterprise),
         _resource_type("Group", "Groups", GROUP_URN, "A team of the workspace."),
         _resource_type("Role", "Roles", ROLE_URN, "A role in the workspace."),
+        _resource_type("Entitlement", "Entitlements", ENTITLEMENT_URN, "A workspace has none."),
     ]
 
 
@@ -101,21 +101,6 @@ def _resource_type(
             "location": f"{settings.BASE_URL}/scim/v2/ResourceTypes/{name}",
         },
     }
-
-
-def roles(workspace: Workspace) -> list[dict[str, Any]]:
-    """The roles a person can have here, as resources of Okta Identity Governance."""
-    return [
-        {
-            "schemas": [ROLE_URN],
-            "id": role.value,
-            "displayName": role.label,
-            "type": "workspace",
-            "supported": role is not Role.OWNER or workspace.provider_assigns_owner,
-            "meta": {"resourceType": "Role", "location": f"{settings.BASE_URL}/scim/v2/Roles/{role.value}"},
-        }
-        for role in Role
-    ]
 
 
 class ServiceProviderConfig(SCIMServiceProviderConfig):  # type: ignore[misc]  # django-scim2 is untyped

@@ -1,10 +1,12 @@
 """Lists of resources: one kind, or both (RFC 7644 sections 3.4.2 and 3.4.3)."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest
 
+from scim import governance
 from scim.attributes import user_name_in
 from scim.errors import InvalidFilter
 from scim.kinds import GROUPS, USERS, Kind
@@ -26,22 +28,28 @@ def listing(request: HttpRequest, kind: Kind, query: Query, projection: Projecti
     return {"schemas": [LIST_URN], **counters, "Resources": _documents(kind, found, projection)}
 
 
+def governed(request: HttpRequest, endpoint: str, query: Query, projection: Projection) -> dict[str, Any]:
+    """A ListResponse of /Roles or /Entitlements. Raises InvalidFilter, InvalidPath, or the errors of a cursor."""
+    found, counters = governance.page(request.workspace, endpoint, query)  # type: ignore[attr-defined]  # set by scim.auth
+    return {"schemas": [LIST_URN], **counters, "Resources": [projection.of(resource) for resource in found]}
+
+
 def everywhere(request: HttpRequest, query: Query, projection: Projection) -> dict[str, Any]:
-    """A ListResponse over people and then groups, by index. A kind that lacks the filter's attribute has no match."""
+    """A ListResponse over people, groups and roles in this order, by index. What lacks the filter's attribute has no
+    match; raises InvalidFilter where nothing has it."""
     resources: list[dict[str, Any]] = []
     total, understood, failure = 0, 0, None
-    for kind in (USERS, GROUPS):
+    for ask in (partial(listing, kind=USERS), partial(listing, kind=GROUPS), partial(governed, endpoint="Roles")):
         skipped = max(query.start - 1 - total, 0)
         part = replace(query, start=skipped + 1, count=query.count - len(resources), cursor=None)
         try:
-            rows = kind.rows(request.workspace, query.filter)  # type: ignore[attr-defined]  # set by scim.auth
-            found, counters = page(rows, part, kind.sorts)
+            found = ask(request, query=part, projection=projection)
         except InvalidFilter as error:
             failure = error
             continue
         understood += 1
-        total += counters["totalResults"]
-        resources += _documents(kind, found, projection)
+        total += found["totalResults"]
+        resources += found["Resources"]
     if not understood and failure is not None:
         raise failure
     counters = {"totalResults": total, "startIndex": query.start, "itemsPerPage": len(resources)}

@@ -1,6 +1,5 @@
 """django-scim2's views, with our scoping, paging, projection, versions, bodies and errors in every method."""
 
-import logging
 from typing import Any, Final
 
 from django.conf import settings
@@ -13,7 +12,7 @@ from django_scim import views as stock
 from django_scim.exceptions import SCIMException
 from django_scim.settings import scim_settings
 
-from scim import bulk, etags, events, limits, schemas, search, tokens, writes
+from scim import bulk, etags, events, failures, governance, limits, schemas, search, tokens, writes
 from scim.adapters import GroupAdapter
 from scim.errors import ScimError
 from scim.http import answer, answer_error, check_content_type, read_object, translated
@@ -22,13 +21,13 @@ from scim.paging import Query
 from scim.projection import Projection
 from workspace.errors import CerbyError
 
-logger = logging.getLogger(__name__)
-
 # A PATCH of a larger team is answered with 204: nobody reads 100,000 members back for one change.
 MEMBERS_ANSWERED: Final = 1000
 # What Okta asks at each save of the app's settings, and Entra at "Test connection" with a filter instead.
+SERVED: Final = (
+    "Served: /Users, /Groups, /Roles, /Entitlements, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes, /Schemas."
+)
 CONNECTION_TESTS: Final = ({"startIndex": "1", "count": "2"},)
-FAILED: Final = "Cerby failed on this request; nothing was changed. Its log says why. Try again."
 
 
 @method_decorator(csrf_exempt, name="dispatch")  # tokens only, no cookie is looked at
@@ -38,6 +37,12 @@ class Door(stock.SCIMView):  # type: ignore[misc]  # django-scim2 is untyped
     @method_decorator(scim_settings.AUTH_CHECK_MIDDLEWARE)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
+            return self._answered(request, *args, **kwargs)
+        except Exception as error:
+            return failures.answered(request, error)
+
+    def _answered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
             limits.count(request.scim_token.pk)  # type: ignore[attr-defined]  # set by scim.auth
             check_content_type(request)
             return View.dispatch(self, request, *args, **kwargs)
@@ -46,9 +51,6 @@ class Door(stock.SCIMView):  # type: ignore[misc]  # django-scim2 is untyped
         except RequestDataTooBig:
             limit = f"The body is larger than the {settings.SCIM_PAYLOAD_BYTES} bytes that are read here."
             return self._refused(request, ScimError(limit, status=413, scim_type="tooMany"))
-        except Exception:
-            logger.exception("A SCIM request failed")  # the traceback holds no body and no header
-            return answer_error(ScimError(FAILED, status=500))
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         allowed = ", ".join(self._allowed_methods())
@@ -71,10 +73,9 @@ class Unknown(Door):
     http_method_names = View.http_method_names
 
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        served = "Served: /Users, /Groups, /Roles, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes, /Schemas."
         if kwargs.get("me"):
-            raise ScimError(f"/Me is not served: a token stands for a provider, not for a person. {served}", status=501)
-        raise ScimError(f"There is no such SCIM endpoint. {served}", status=404)
+            raise ScimError(f"/Me is not served: a token stands for a provider, not for a person. {SERVED}", status=501)
+        raise ScimError(f"There is no such SCIM endpoint. {SERVED}", status=404)
 
     get = post = put = patch = delete = head = options = trace = _answer
 
@@ -140,7 +141,7 @@ class GroupsView(Resources, stock.GroupsView):  # type: ignore[misc]  # django-s
 
 
 class SearchView(Door, stock.SearchView):  # type: ignore[misc]  # django-scim2 is untyped
-    """POST /.search, /Users/.search, /Groups/.search (RFC 7644 section 3.4.3)."""
+    """POST /.search, and the same below each resource type (RFC 7644 section 3.4.3)."""
 
     http_method_names: Final = ["post"]
 
@@ -149,9 +150,23 @@ class SearchView(Door, stock.SearchView):  # type: ignore[misc]  # django-scim2 
         if schemas.SEARCH_URN not in (asked.get("schemas") or []):
             raise ScimError(f"A search needs the schema {schemas.SEARCH_URN}.", scim_type="invalidSyntax")
         query, projection = Query.asked(asked), Projection.asked(asked)
+        if endpoint.lower() in governance.ENDPOINTS:
+            return answer(search.governed(request, endpoint, query, projection))
         if endpoint:
             return answer(search.listing(request, KINDS[endpoint.lower()], query, projection))
         return answer(search.everywhere(request, query, projection))
+
+
+class RootView(Door):
+    """A query of the server root is one over everything (RFC 7644 section 3.4.2.1)."""
+
+    http_method_names: Final = ["get", "head"]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        asked = request.GET.dict()
+        if not asked:
+            raise ScimError(f"This is the SCIM base URL. {SERVED}", status=404)
+        return answer(search.everywhere(request, Query.asked(asked), Projection.asked(asked)))
 
 
 class BulkView(Door):
@@ -202,11 +217,18 @@ class SchemasView(DiscoveryView, stock.SchemasView):  # type: ignore[misc]
         return schemas.all_schemas()
 
 
-class RolesView(DiscoveryView):
-    """/Roles, for Okta Identity Governance."""
+class GovernanceView(Door):
+    """/Roles and /Entitlements, for Okta Identity Governance."""
 
-    def resources(self, request: HttpRequest) -> list[dict[str, Any]]:
-        return schemas.roles(request.workspace)  # type: ignore[attr-defined]  # set by scim.auth
+    http_method_names: Final = ["get", "head"]
+
+    def get(self, request: HttpRequest, endpoint: str, uuid: str | None = None) -> HttpResponse:
+        asked = request.GET.dict()
+        projection = Projection.asked(asked)
+        if uuid is None:
+            return answer(search.governed(request, endpoint, Query.asked(asked), projection))
+        found = governance.one(request.workspace, endpoint, uuid)  # type: ignore[attr-defined]  # set by scim.auth
+        return answer(projection.of(found))
 
 
 def _resource(adapter: Adapter, projection: Projection, *, status: int = 200) -> HttpResponse:

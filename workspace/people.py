@@ -22,6 +22,7 @@ from workspace.transactions import already_locked, atomic, remember_locked
 
 _KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
     AND (lower(user_name) = lower(%s) OR (external_id <> '' AND external_id = %s)) FOR UPDATE"""
+_KEPT: Final = ("attributes", "provisioned_at", "adopted_at", "updated_at")
 _UNIQUE: Final = frozenset({"userName", "email"})
 COLUMNS: Final = ("user_name", "email", "given_name", "family_name", "display_name", "external_id")
 
@@ -130,7 +131,7 @@ def update_profile(user: User, profile: Profile, *, actor: Actor, managed: bool 
         return user
     now = timezone.now()
     if adopt:
-        user.provisioned_at = now
+        user.provisioned_at = user.adopted_at = now
     _write(user, profile, now, names=names)
     audit.record(user.workspace, "person.updated", user, actor=actor, attributes=names, adopted=adopt)
     return user
@@ -165,7 +166,11 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     user.is_active, user.deactivated_at, user.deactivated_by = False, now, actor.to_json()
     user.role, user.updated_at = Role.MEMBER, now
     user.set_unusable_password()  # ends links and sessions bound to it too: who comes back is invited anew
-    statements.update(user, "is_active", "deactivated_at", "deactivated_by", "role", "password", "updated_at")
+    ended = ["is_active", "deactivated_at", "deactivated_by", "role", "password", "updated_at"]
+    if "roles" in user.attributes:  # what the provider sent of the role that ends
+        user.attributes = {name: value for name, value in user.attributes.items() if name != "roles"}
+        ended.append("attributes")
+    statements.update(user, *ended)
     audit.record(
         user.workspace, "person.deactivated", user, actor=actor, former_role=former_role, reason=reason,
         **_end_access(user, now, reason),
@@ -216,7 +221,7 @@ def purge(user: User, *, actor: Actor) -> dict[str, int]:
     }
     for name in COLUMNS:
         setattr(user, name, "")
-    user.user_name, user.attributes, user.provisioned_at = f"purged-{user.id}", {}, None
+    user.user_name, user.attributes, user.provisioned_at, user.adopted_at = f"purged-{user.id}", {}, None, None
     user.set_unusable_password()
     user.purged_at = user.updated_at = timezone.now()
     user.save()
@@ -271,14 +276,14 @@ def _write(user: User, profile: Profile, now: datetime, *, names: Collection[str
         setattr(user, name, getattr(profile, name))
     user.attributes, user.updated_at = profile.attributes, now
     if not _UNIQUE.intersection(names):
-        statements.update(user, *COLUMNS, "attributes", "provisioned_at", "updated_at")
+        statements.update(user, *COLUMNS, *_KEPT)
         return
     try:
         with transaction.atomic():
             if user._state.adding:
                 statements.insert(user)
             else:
-                statements.update(user, *COLUMNS, "attributes", "provisioned_at", "updated_at")
+                statements.update(user, *COLUMNS, *_KEPT)
     except IntegrityError as error:
         raise _conflict(user, error) from error
 

@@ -100,9 +100,12 @@ def test_search_finds_people_groups_and_both(acme: Company, rival: Company) -> N
     assert (found.status_code, names(found)) == (200, ["member"])
     assert set(found.data["Resources"][0]) == {"schemas", "id", "userName"}
     everything = send(acme.okta(), "POST", "/.search", {**SEARCH, "filter": "id pr"}).data
-    assert everything["totalResults"] == 3
+    assert everything["totalResults"] == 6
     tail = send(acme.okta(), "POST", "/.search", {**SEARCH, "filter": "id pr", "startIndex": 3}).data
-    assert [item["displayName"] for item in tail["Resources"]] == ["Operations"]
+    assert [item["displayName"] for item in tail["Resources"]] == ["Operations", "Owner", "Admin", "Member"]
+    asked = send(acme.okta(), "GET", "/?filter=displayName sw \"O\"&attributes=displayName").data["Resources"]
+    assert [item["displayName"] for item in asked] == ["Operations", "Owner"]
+    assert send(acme.okta(), "GET", "/").status_code == 404
     assert send(acme.okta(), "POST", "/.search", {**SEARCH, "filter": "nothing eq 1"}).status_code == 400
     assert send(acme.okta(), "POST", "/Groups/.search", {}).data["scimType"] == "invalidSyntax"
 

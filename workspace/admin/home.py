@@ -13,8 +13,10 @@ from workspace.models import User
 def people(request: HttpRequest) -> Card:
     workspace = visitor(request).workspace
     present = User.objects.present()
-    counts = (present if workspace is None else present.for_workspace(workspace)).aggregate(
-        active=Count("pk", filter=Q(is_active=True)), disabled=Count("pk", filter=Q(is_active=False))
+    present = present if workspace is None else present.for_workspace(workspace)
+    counts = present.aggregate(
+        active=Count("pk", filter=Q(is_active=True)),
+        disabled=Count("pk", filter=Q(is_active=False)),
     )
     page = reverse("admin:workspace_user_changelist")
     return Card(
@@ -23,5 +25,6 @@ def people(request: HttpRequest) -> Card:
         [
             Figure("Active", counts["active"], f"{page}?state=active", "success"),
             Figure("Disabled", counts["disabled"], f"{page}?state=disabled"),
+            Figure("userName is not the e-mail", present.named_apart().count(), f"{page}?name=apart", "warning"),
         ],
     )

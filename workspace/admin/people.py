@@ -23,13 +23,16 @@ from workspace.admin.person_page import (
     accounts_of,
     facts,
     last_owner_warning,
+    name_badge,
     notice,
+    origin_badges,
     provider_badge,
     reveals_of,
     state_badge,
     teams_of,
 )
 from workspace.models import AuditEvent, Role, User
+from workspace.models.people import NAMED_APART
 from workspace.people import Profile
 
 _INVITED = Q(is_active=True, last_login=None, invited=True)
@@ -61,8 +64,15 @@ class ManagedFilter(ChoiceFilter):
     parameter_name = "managed"
     conditions = {
         "okta": ("Identity provider", Q(provisioned_at__isnull=False)),
+        "adopted": ("Identity provider, was here before", Q(adopted_at__isnull=False)),
         "local": ("This workspace", Q(provisioned_at=None)),
     }
+
+
+class NameFilter(ChoiceFilter):
+    title = "userName"
+    parameter_name = "name"
+    conditions = {"apart": ("Differs from the e-mail", NAMED_APART)}
 
 
 class ProfileForm(forms.WorkspaceForm):
@@ -84,7 +94,7 @@ class PersonAdmin(ConsoleAdmin):
 
     list_display = ("person", "email_shown", "role_badge", "state", "provider", "signed_in", "disabled")
     list_display_links = ("person",)
-    list_filter = (StateFilter, RoleFilter, ManagedFilter)
+    list_filter = (StateFilter, RoleFilter, ManagedFilter, NameFilter)
     search_fields = ("user_name", "email", "display_name", "given_name", "family_name")
     search_help_text = "Name, userName or e-mail"
     ordering = ("user_name",)
@@ -111,7 +121,8 @@ class PersonAdmin(ConsoleAdmin):
 
     @admin.display(description="Name", ordering="display_name")
     def person(self, user: User) -> str:
-        return format_html("{}<br><span class='console-subtle'>{}</span>", user, user.user_name)
+        apart = name_badge(user)
+        return format_html("{}<br><span class='console-subtle'>{}</span> {}", user, user.user_name, apart)
 
     @admin.display(description="E-mail", ordering="email")
     def email_shown(self, user: User) -> str:
@@ -145,7 +156,7 @@ class PersonAdmin(ConsoleAdmin):
     # The page
 
     def detail(self, request: HttpRequest, obj: User) -> Detail:
-        badges = [state_badge(obj), badge(obj.get_role_display(), "primary")]
+        badges = [state_badge(obj), badge(obj.get_role_display(), "primary"), *origin_badges(obj)]
         return Detail(facts(obj), self.sections(request, obj), badges, notice(obj))
 
     def sections(self, request: HttpRequest, user: User) -> list[Section]:

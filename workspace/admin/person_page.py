@@ -23,6 +23,19 @@ def state_badge(user: User) -> SafeString:
     return badge("Active", "success")
 
 
+def name_badge(user: User) -> SafeString | str:
+    """For a person whom the identity provider calls by another name than their e-mail address."""
+    return badge("userName ≠ e-mail", "warning") if user.is_named_apart else ""
+
+
+def origin_badges(user: User) -> list[SafeString]:
+    """Who owns the profile, where that is not this workspace, and what an Owner should know of it."""
+    if user.provisioned_at is None:
+        return []
+    badges = [badge("Okta, adopted" if user.adopted_at else "Okta", "info")]
+    return [*badges, badge("userName ≠ e-mail", "warning")] if user.is_named_apart else badges
+
+
 def facts(user: User) -> list[Fact]:
     known = [
         Fact("userName", user.user_name),
@@ -33,6 +46,8 @@ def facts(user: User) -> list[Fact]:
         Fact("Last sign-in", when(user.last_login) if user.last_login else "never"),
         Fact("Here since", when(user.created_at)),
     ]
+    if user.adopted_at is not None:
+        known.append(Fact("Adopted by Okta", format_html("{}; was here before", when(user.adopted_at))))
     if user.external_id:
         known.insert(5, Fact("externalId", user.external_id))
     if user.deactivated_at is not None:
@@ -44,6 +59,11 @@ def facts(user: User) -> list[Fact]:
 def notice(user: User) -> str:
     if user.purged_at is not None:
         return "This person's data was deleted for good. The row remains as a pseudonym, so that history adds up."
+    if user.is_named_apart:
+        return (
+            "Okta calls this person by another userName than their e-mail address. Signing in works with both, but"
+            " choose Email as the application username format in Okta, so that everybody has one name everywhere."
+        )
     if user.provisioned_at and user.is_active:
         return "Okta manages this profile. Names and addresses are changed there and arrive by SCIM."
     return ""
@@ -94,7 +114,10 @@ def last_owner_warning(user: User) -> str:
 
 
 def provider_badge(of: User | Team) -> SafeString | str:
-    return badge("Okta", "info") if of.provisioned_at else "Here"
+    if of.provisioned_at is None:
+        return "Here"
+    adopted = isinstance(of, User) and of.adopted_at is not None
+    return badge("Okta, adopted" if adopted else "Okta", "info")
 
 
 def account_link(account: Account) -> SafeString:

@@ -1,17 +1,26 @@
 """People, the teams they are in, and what lets them in: sessions and API keys."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Lower
+from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Cast, Lower
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
+
+_APART: Final = ~Q(email="") & ~Q(Exact(Lower("user_name"), Lower("email")))
+# People with access whom their identity provider calls by another name than their e-mail address. Nothing breaks by
+# it, but an Owner should know: the product asks for one name everywhere.
+NAMED_APART: Final = _APART & Q(is_active=True, provisioned_at__isnull=False)
+
 
 
 class Role(models.TextChoices):
@@ -36,6 +45,10 @@ class UserQuerySet(TenantQuerySet["User"]):
     def active(self) -> "UserQuerySet":
         return self.filter(is_active=True)
 
+    def named_apart(self) -> "UserQuerySet":
+        """People with access whose userName, as the identity provider has it, is not their e-mail address."""
+        return self.filter(NAMED_APART)
+
     def named(self, user_name: str) -> "UserQuerySet":
         """By userName in any letter case (RFC 7643 section 4.1.1: caseExact false), on the unique index."""
         return self.annotate(_user_name=Lower("user_name")).filter(_user_name=user_name.lower())
@@ -48,6 +61,8 @@ class User(AbstractBaseUser):
     """One person in one workspace. `id` is the SCIM id. Platform staff have no workspace.
 
     `attributes` keeps the SCIM attributes that have no column of their own, as the provider sent them.
+    `provisioned_at` says since when an identity provider owns the profile; `adopted_at` the same of a person who
+    was here before.
     A purged person keeps the row as a pseudonym, so that history still points somewhere.
     """
 
@@ -63,6 +78,7 @@ class User(AbstractBaseUser):
     role = models.CharField(max_length=6, choices=Role.choices, default=Role.MEMBER)
     is_active = models.BooleanField("active", default=True)
     provisioned_at = models.DateTimeField(null=True, editable=False)
+    adopted_at = models.DateTimeField(null=True, editable=False)
     deactivated_at = models.DateTimeField(null=True, editable=False)
     deactivated_by = models.JSONField(null=True, editable=False)
     delisted_at = models.DateTimeField(null=True, editable=False)
@@ -100,10 +116,25 @@ class User(AbstractBaseUser):
         indexes = [
             models.Index("workspace", "external_id", name="user_external_id"),
             models.Index("workspace", "id", name="user_page"),
+            models.Index("workspace", condition=_APART, name="user_named_apart"),
+            # Of every address that a provider sent, in lower case: what `emails.value eq "…"` is found by.
+            GinIndex(
+                OpClass(
+                    Cast(Lower(Cast(KeyTransform("emails", "attributes"), models.TextField())), models.JSONField()),
+                    name="jsonb_path_ops",
+                ),
+                name="user_emails",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.get_full_name() or self.user_name
+
+    @property
+    def is_named_apart(self) -> bool:
+        """As NAMED_APART."""
+        differs = bool(self.email) and self.email.lower() != self.user_name.lower()
+        return differs and self.is_active and self.provisioned_at is not None
 
     def get_username(self) -> str:
         return self.user_name
