@@ -13,8 +13,8 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Concat, Lower, NullIf, Trim
 
 from scim import definitions
-from scim.definitions import ENTERPRISE_URN, Definition
-from scim.elements_sql import AnyElement
+from scim.definitions import ENTERPRISE_URN, GROUP_URN, USER_URN, Definition
+from scim.elements_sql import AnyElement, AnyExtension
 from scim.filters import (
     Attribute,
     AttributeType,
@@ -28,15 +28,29 @@ from scim.filters import (
     to_q,
     translator,
 )
-from scim.grammar import AttributePath, Comparison, Literal, Node, Present, parse_filter
+from scim.grammar import And, AttributePath, Comparison, Node, Present, parse_filter
 from workspace.models import Role, Team, TeamMembership, User, Workspace
 
-_TIMES: Final = {"meta.created": moment("created_at"), "meta.lastModified": moment("updated_at")}
 _SIMPLE: Final = (
     "nickName", "profileUrl", "title", "userType", "preferredLanguage", "locale", "timezone",
 )  # fmt: skip
 # Kept as JSON; emails are in a table of their own below, since a local person has one without JSON.
 _MULTI_VALUED: Final = ("phoneNumbers", "ims", "photos", "addresses", "entitlements", "x509Certificates")
+
+
+def _node(part: str, operator: str, operand: Any) -> Node:
+    """The comparison of one sub-attribute as it stands in brackets."""
+    path = AttributePath(part)
+    return Present(path) if operator == "pr" else Comparison(path, operator, operand)
+
+
+def _through(name: str, elements: ValuePathBuilder, parts: Mapping[str, AttributeType]) -> dict[str, Attribute]:
+    """`groups.display` and its like: any element whose sub-attribute compares so."""
+
+    def attribute(part: str, kind: AttributeType) -> Attribute:
+        return Attribute(kind, lambda operator, operand: elements(_node(part, operator, operand)))
+
+    return {f"{name}.{part}": attribute(part, kind) for part, kind in parts.items()}
 
 
 def _member_of(live: QuerySet[TeamMembership], column: str) -> Attribute:
@@ -48,27 +62,22 @@ def _member_of(live: QuerySet[TeamMembership], column: str) -> Attribute:
     return Attribute(AttributeType.IDENTIFIER, build)
 
 
-def _membership(live: QuerySet[TeamMembership], column: str) -> ValuePathBuilder:
-    """`members[…]`: any one membership that meets the whole filter, `not` and `ne` within included."""
-    return lambda node: Q(Exists(live.filter(to_q(node, {"value": identifier(column)}))))
+def _memberships(
+    name: str, live: QuerySet[TeamMembership], parts: dict[str, Attribute]
+) -> tuple[dict[str, Attribute], ValuePathBuilder]:
+    """`members.type` and its like, and `members[…]`: any one membership that meets the whole filter."""
+
+    def elements(node: Node) -> Q:
+        return Q(Exists(live.filter(to_q(node, parts))))
+
+    return _through(name, elements, {part: attribute.type for part, attribute in parts.items()}), elements
 
 
 _GROUPS_OF_A_PERSON: Final = TeamMembership.objects.filter(user=OuterRef("pk"), left_at=None, team__disbanded_at=None)
 
 
-def _element(name: str, part: str) -> Attribute:
-    """`phoneNumbers.value`: any element of a multi-valued attribute kept as JSON."""
-
-    def build(operator: str, operand: Literal) -> Q:
-        path = AttributePath(part)
-        node = Present(path) if operator == "pr" else Comparison(path, operator, operand)
-        return _elements(name)(node)
-
-    return Attribute(_parts(name)[part], build)
-
-
 def _elements(name: str) -> ValuePathBuilder:
-    """`phoneNumbers[…]`"""
+    """`phoneNumbers[…]`: any element of a multi-valued attribute kept as JSON."""
     return lambda node: Q(AnyElement(name, _parts(name), node))
 
 
@@ -79,31 +88,35 @@ def _emails(node: Node) -> Q:
     return Q(AnyElement("emails", _parts("emails"), node)) | local
 
 
-def _email(part: str) -> Attribute:
-    """`emails.value`: of any address, a local person's included."""
-
-    def build(operator: str, operand: Any) -> Q:
-        path = AttributePath(part)
-        return _emails(Present(path) if operator == "pr" else Comparison(path, operator, operand))
-
-    return Attribute(_parts("emails")[part], build)
-
-
-def _has_role() -> Q:
-    """Whether a person's document shows a role: a plain Member's does only where the provider sent it."""
-    sent = Comparison(AttributePath("value"), "eq", Role.MEMBER.value)
-    return ~Q(role=Role.MEMBER) | Q(AnyElement("roles", _parts("roles"), sent))
-
-
-def _role(operator: str, operand: Any) -> Q:
-    path = AttributePath("value")
-    return _roles(Present(path) if operator == "pr" else Comparison(path, operator, operand))
-
-
 def _roles(node: Node) -> Q:
     """`roles[…]`: the role a person has; for somebody without access, what is kept for the day they are let in."""
-    has = Q(to_q(node, {"value": text("role")}), _has_role(), is_active=True)
-    return has | Q(AnyElement("roles", {"value": AttributeType.TEXT}, node), is_active=False)
+    parts = _parts("roles")
+    found = Q(AnyElement("roles", parts, node), is_active=False)
+    for role in Role:
+        sent = _node("value", "eq", role.value)
+        shown = Q(AnyElement("roles", parts, And((sent, node))))
+        if role is not Role.MEMBER:  # a plain Member's document shows a role only where the provider sent it
+            lone = {"value": fixed(role.value), "display": fixed(role.label), "primary": fixed(value=True)}
+            shown |= Q(to_q(node, {**lone, "type": fixed("")}), ~Q(AnyElement("roles", parts, sent)))
+        found |= Q(shown, role=role, is_active=True)
+    return found
+
+
+def _of_every(urn: str, name: str) -> dict[str, Attribute]:
+    """What each resource of a type has: its schemas (its own and those of its extensions) and its meta."""
+
+    def schemas(operator: str, operand: Any) -> Q:
+        own = fixed(urn, case_exact=True).build(operator, operand)
+        return own | Q(AnyExtension(_node("value", operator, operand)))
+
+    return {
+        "id": identifier("id"),
+        "externalId": exact("external_id"),
+        "schemas": Attribute(AttributeType.EXACT, schemas),
+        "meta.resourceType": fixed(name, case_exact=True),
+        "meta.created": moment("created_at"),
+        "meta.lastModified": moment("updated_at"),
+    }
 
 
 def _parts(name: str) -> dict[str, AttributeType]:
@@ -129,9 +142,13 @@ _FORMATTED: Final = Coalesce(
 )
 _ENTERPRISE: Final = ("employeeNumber", "costCenter", "organization", "division", "department")
 
+_IN_GROUPS, _GROUPS = _memberships(
+    "groups",
+    _GROUPS_OF_A_PERSON,
+    {"value": identifier("team_id"), "display": text("team__display_name"), "type": fixed("direct")},
+)
 USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
-    "id": identifier("id"),
-    "externalId": exact("external_id"),
+    **_of_every(USER_URN, "User"),
     "userName": text("user_name"),
     "displayName": text("display_name"),
     "name.formatted": text(_FORMATTED),
@@ -139,32 +156,34 @@ USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
     "name.familyName": text("family_name"),
     **{f"name.{part}": text(_kept("name", part)) for part in ("middleName", "honorificPrefix", "honorificSuffix")},
     "active": boolean("is_active"),
-    **{f"emails.{part}": _email(part) for part in _parts("emails")},
-    "roles.value": Attribute(AttributeType.TEXT, _role),
+    **_through("emails", _emails, _parts("emails")),
+    **_through("roles", _roles, _parts("roles")),
+    **_IN_GROUPS,
     "groups.value": _member_of(_GROUPS_OF_A_PERSON, "team_id"),
     **{name: text(_kept(name)) for name in _SIMPLE},
     "profileUrl": exact(_kept("profileUrl")),
-    **{f"{name}.{part}": _element(name, part) for name in _MULTI_VALUED for part in _parts(name)},
+    **{key: made for name in _MULTI_VALUED for key, made in _through(name, _elements(name), _parts(name)).items()},
     **{f"{ENTERPRISE_URN}:{name}": text(_kept(ENTERPRISE_URN, name)) for name in _ENTERPRISE},
     f"{ENTERPRISE_URN}:manager.value": exact(_kept(ENTERPRISE_URN, "manager", "value")),
     f"{ENTERPRISE_URN}:manager.displayName": text(_kept(ENTERPRISE_URN, "manager", "displayName")),
-    **_TIMES,
 }
 USER_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {
     "emails": _emails,
     "roles": _roles,
-    "groups": _membership(_GROUPS_OF_A_PERSON, "team_id"),
+    "groups": _GROUPS,
     **{name: _elements(name) for name in _MULTI_VALUED},
 }
 _PEOPLE_OF_A_GROUP: Final = TeamMembership.objects.filter(team=OuterRef("pk"), left_at=None)
+_WITH_MEMBERS, _MEMBERS = _memberships(
+    "members", _PEOPLE_OF_A_GROUP, {"value": identifier("user_id"), "type": fixed("User")}
+)
 GROUP_ATTRIBUTES: Final[dict[str, Attribute]] = {
-    "id": identifier("id"),
-    "externalId": exact("external_id"),
+    **_of_every(GROUP_URN, "Group"),
     "displayName": text("display_name"),
+    **_WITH_MEMBERS,
     "members.value": _member_of(_PEOPLE_OF_A_GROUP, "user_id"),
-    **_TIMES,
 }
-GROUP_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {"members": _membership(_PEOPLE_OF_A_GROUP, "user_id")}
+GROUP_ELEMENTS: Final[dict[str, ValuePathBuilder]] = {"members": _MEMBERS}
 
 
 def _letters(source: str | Combinable) -> Combinable:

@@ -30,7 +30,8 @@ _STATUS: Final = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
 
 @dataclass
 class Operation:
-    """One element of Operations, with its answer once there is one. `target` is the id in its path."""
+    """One element of Operations, with its answer once there is one. `target` is the id in its path, `version` the one
+    it was sent with, `made_version` the one that it made."""
 
     method: str
     kind: Kind
@@ -39,6 +40,7 @@ class Operation:
     data: Any
     version: str
     status: int = 0
+    made_version: str = ""
     error: ScimError | None = None
 
     @cached_property
@@ -53,6 +55,8 @@ class Operation:
             body["bulkId"] = self.bulk_id
         if self.target and not _REFERENCE.search(self.target):
             body["location"] = resource_location(self.kind.endpoint, self.target)
+        if self.made_version:
+            body["version"] = self.made_version
         if self.error is not None:
             body["response"] = self.error.to_dict()
         return body
@@ -71,7 +75,11 @@ def run(request: HttpRequest, message: dict[str, Any]) -> dict[str, Any]:
     allowed = get(message, "failOnErrors") or 0
     if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
         raise InvalidValue("failOnErrors must be a whole number.")
-    batch = _Bulk(request, [_operation(raw, place) for place, raw in enumerate(given, 1)], allowed)
+    operations = [_operation(raw, place) for place, raw in enumerate(given, 1)]
+    made = [operation.bulk_id for operation in operations if operation.method == "POST"]
+    if len(set(made)) != len(made):
+        raise InvalidValue("Two operations have the same bulkId.")
+    batch = _Bulk(request, operations, allowed)
     batch.run()
     answered = [operation.answer() for operation in batch.operations if operation.status]
     return {"schemas": [BULK_RESPONSE_URN], "Operations": answered}
@@ -105,7 +113,7 @@ class _Bulk:
     def _perform(self, operation: Operation, data: Any) -> None:
         try:
             operation.target = self._resolved(operation.target)
-            operation.target = self._write(operation, self._resolved(data))
+            self._write(operation, self._resolved(data))
             operation.status = _STATUS[operation.method]
             if operation.method == "POST":
                 self.made[operation.bulk_id] = operation.target
@@ -115,25 +123,27 @@ class _Bulk:
     def _complete(self, operation: Operation) -> None:
         """Write what had to be left out while the other end of a circle did not exist."""
         try:
-            writes.replace(operation.kind, self.request, operation.target, self._resolved(operation.data))
+            data = self._resolved(operation.data)
+            operation.made_version = writes.replace(operation.kind, self.request, operation.target, data).version
         except (CerbyError, SCIMException) as error:
             self._fail(operation, translated(error))
 
-    def _write(self, operation: Operation, data: Any) -> str:
-        kind, target = operation.kind, operation.target
+    def _write(self, operation: Operation, data: Any) -> None:
+        kind, target, condition = operation.kind, operation.target, operation.version
+        if operation.method == "DELETE":
+            writes.remove(kind, self.request, target, if_match=condition)
+            return
         if operation.method == "POST":
-            return str(writes.create(kind, self.request, data).obj.pk)
-        if operation.method == "PUT":
-            writes.replace(kind, self.request, target, data, if_match=operation.version)
-        elif operation.method == "PATCH":
-            writes.modify(kind, self.request, target, data, if_match=operation.version)
+            written = writes.create(kind, self.request, data)
+        elif operation.method == "PUT":
+            written = writes.replace(kind, self.request, target, data, if_match=condition)
         else:
-            writes.remove(kind, self.request, target, if_match=operation.version)
-        return target
+            written = writes.modify(kind, self.request, target, data, if_match=condition)
+        operation.target, operation.made_version = str(written.obj.pk), written.version
 
     def _fail(self, operation: Operation, error: ScimError) -> None:
         events.record_refusal(self.request, error)
-        operation.status, operation.error = error.status, error
+        operation.status, operation.error, operation.made_version = error.status, error, ""
 
     def _resolved(self, value: Any) -> Any:
         """The value with bulkIds replaced by ids. Raises InvalidValue for one that nothing here made."""

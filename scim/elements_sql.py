@@ -54,6 +54,20 @@ class AnyElement(Func):
         return (*super().identity, self.name, self.condition[0], tuple(self.condition[1]))
 
 
+class AnyExtension(AnyElement):
+    """Whether any extension's URN among the keys of `attributes` meets a filter on `value`."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__("schemas", {"value": AttributeType.EXACT}, node)
+
+    def as_sql(self, compiler: Any, connection: Any) -> Sql:  # type: ignore[override]  # takes no template
+        column, params = compiler.compile(self.source_expressions[0])
+        condition, more = self.condition
+        urns = f"jsonb_object_keys({column}) AS key WHERE starts_with(key, 'urn:')"
+        elements = f"(SELECT jsonb_build_object('value', key) FROM {urns}) AS one (element)"  # noqa: S608  # a column
+        return f"EXISTS (SELECT FROM {elements} WHERE {condition})", [*params, *more]
+
+
 def _value_asked(node: Node) -> str | None:
     """The value that an element must have, where the filter says which."""
     match node:

@@ -17,7 +17,7 @@ _OPERATIONS: Final = {
     "PATCH": Operation.MODIFY,
     "DELETE": Operation.DELETE,
 }
-_RESOURCE: Final = re.compile(r"/(Users|Groups)(?:/([0-9a-fA-F-]{36}))?/?$")
+_RESOURCE: Final = re.compile(r"/(Users|Groups)(?:/([0-9a-f-]{36}))?/?$", re.IGNORECASE)
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
@@ -42,7 +42,7 @@ def record_refusal(request: HttpRequest, error: ScimError) -> None:
     _create(
         request,
         _OPERATIONS.get(request.method or "", Operation.READ),
-        {"Users": "User", "Groups": "Group"}[found[1]] if found else "",
+        {"users": "User", "groups": "Group"}[found[1].lower()] if found else "",
         _uuid(found[2]) if found else None,
         status=error.status,
         scim_type=error.scim_type or "",

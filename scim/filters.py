@@ -135,9 +135,10 @@ def identifier(column: Column) -> Attribute:
     return Attribute(AttributeType.IDENTIFIER, _scalar(column))
 
 
-def fixed(value: str | bool) -> Attribute:
+def fixed(value: str | bool, *, case_exact: bool = False) -> Attribute:
     """A name that holds one value in every row, such as the `type` of a lone work address; "" is no value."""
-    kind = AttributeType.BOOLEAN if isinstance(value, bool) else AttributeType.TEXT
+    text_kind = AttributeType.EXACT if case_exact else AttributeType.TEXT
+    kind = AttributeType.BOOLEAN if isinstance(value, bool) else text_kind
 
     def build(operator: str, operand: Any) -> Q:
         holds = value != "" if operator == "pr" else _holds(kind, operator, value, operand)

@@ -42,9 +42,13 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
 
 def check_content_type(request: HttpRequest) -> None:
     """Any kind of JSON is read, and what does not say what it is; raises 415 for what says it is something else."""
+    if request.method not in {"POST", "PUT", "PATCH"}:
+        return
     kind = (request.content_type or "").lower()
-    if request.method in {"POST", "PUT", "PATCH"} and kind in _NOT_JSON:
+    if kind in _NOT_JSON:
         raise ScimError(f"Send {CONTENT_TYPE}, not {kind}.", status=415)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ScimError("Send the body as it is: compressed ones are not read here.", status=415)
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,10 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
+    """Raises InvalidSyntax for a name that is there twice, in whatever letter case: nobody knows which one counts."""
+    if len({name.lower() for name, _ in pairs}) != len(pairs):
         raise InvalidSyntax("The body names an attribute twice in one object.")
-    return document
+    return dict(pairs)
 
 
 def _int(text: str) -> int:

@@ -21,7 +21,7 @@ DEFAULT_COUNT: Final = 100
 LARGEST_COUNT: Final = 1000
 CURSOR_SECONDS: Final = 3600
 _SALT: Final = "scim.cursor"
-_WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,1000}", re.ASCII)
 
 
 @dataclass(frozen=True)

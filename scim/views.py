@@ -100,7 +100,7 @@ class Resources(Door):
         adapter = self.kind.existing(request, uuid)
         unchanged = request.headers.get("If-None-Match", "")
         if unchanged and etags.matches(adapter.version, unchanged):
-            return HttpResponse(status=304, headers={"ETag": adapter.version})
+            return _bare(304, adapter.version)
         return _resource(adapter, projection)
 
     def post(self, request: HttpRequest, **_: None) -> HttpResponse:
@@ -119,12 +119,12 @@ class Resources(Door):
 
     def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
         writes.remove(self.kind, request, uuid, if_match=request.headers.get("If-Match", ""))
-        return _no_content()
+        return _bare(204)
 
     def _changed(self, adapter: Adapter, projection: Projection) -> HttpResponse:
         large = isinstance(adapter, GroupAdapter) and adapter.has_more_members_than(MEMBERS_ANSWERED)
         if large and not projection:
-            return _no_content(adapter.version)
+            return _bare(204, adapter.version)
         return _resource(adapter, projection)
 
 
@@ -181,11 +181,13 @@ class BulkView(Door):
 class ServiceProviderConfigView(Door, stock.ServiceProviderConfigView):  # type: ignore[misc]
     """/ServiceProviderConfig"""
 
+    http_method_names: Final = ["get", "head"]
+
 
 class DiscoveryView(Door):
     """Lists that are not paged, with the counters the RFC asks for. A filter on them is refused (section 4)."""
 
-    http_method_names: Final = ["get"]
+    http_method_names: Final = ["get", "head"]
 
     def get(self, request: HttpRequest, uuid: str | None = None) -> HttpResponse:
         if "filter" in request.GET:
@@ -237,7 +239,8 @@ def _resource(adapter: Adapter, projection: Projection, *, status: int = 200) ->
     return response
 
 
-def _no_content(version: str = "") -> HttpResponse:
-    response = HttpResponse(status=204, headers={"ETag": version} if version else {})
+def _bare(status: int, version: str = "") -> HttpResponse:
+    """An answer without a body."""
+    response = HttpResponse(status=status, headers={"ETag": version} if version else {})
     del response["Content-Type"]
     return response

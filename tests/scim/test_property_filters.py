@@ -102,7 +102,8 @@ OPERATORS = {
     AttributeType.NUMBER: EQUALITY + ORDER,
 }
 TEXTS = st.text("aA%_\\é'ß", max_size=3) | st.sampled_from(
-    [*WORDS, *KINDS, *LINKS, "", "a", "%", "_", "\\", "work", "true", "@x", "-1", "member", "\0"]
+    [*WORDS, *KINDS, *LINKS, "", "a", "%", "_", "\\", "work", "true", "@x", "-1", "member", "\0", "admin", "Admin",
+     "direct", "User", "user", USER, ENTERPRISE, "urn:", "12 "]
 )
 LITERALS: dict[AttributeType, st.SearchStrategy[Any]] = {
     AttributeType.TEXT: TEXTS,
@@ -203,6 +204,8 @@ TYPES = {
 COMMON = {
     "id": AttributeType.IDENTIFIER,
     "externalId": AttributeType.EXACT,
+    "schemas": AttributeType.EXACT,
+    "meta.resourceType": AttributeType.EXACT,
     "meta.created": AttributeType.MOMENT,
     "meta.lastModified": AttributeType.MOMENT,
 }

@@ -128,6 +128,15 @@ def test_search_finds_people_groups_and_both(acme: Company, rival: Company) -> N
         (f'{ENTERPRISE}:manager.value eq "m1"', ["ada"]),
         ('name.formatted eq "ada lovelace"', ["ada"]),
         ('roles eq "owner"', ["owner"]),
+        ('roles[display eq "OWNER" and primary eq true]', ["owner"]),
+        ("roles.type pr", []),
+        ('groups.display eq "operations"', ["member"]),
+        ('groups[display sw "oper" and type eq "direct"]', ["member"]),
+        ('meta.resourceType eq "User" and title pr', ["ada"]),
+        ('meta.resourceType eq "Group"', []),
+        (f'schemas eq "{ENTERPRISE}"', ["ada"]),
+        ('schemas sw "urn:ietf:params:" and not (schemas ew "2.0:user")', ["owner", "member", "ada"]),
+        (f'schemas ne "{ENTERPRISE}"', ["owner", "member"]),
         ('groups.value pr and active eq "True"', ["member"]),
     ],
 )
@@ -243,6 +252,15 @@ def test_bulk_keeps_the_limit_it_advertises(acme: Company, settings: Any) -> Non
     assert User.objects.get(pk=acme.member.pk).is_active
 
 
+def test_bulk_answers_versions_and_refuses_a_bulk_id_given_twice(acme: Company) -> None:
+    post: dict[str, Any] = {"method": "POST", "path": "/users", "bulkId": "ada", "data": create_body()}
+    made = bulk(acme, post).data["Operations"][0]
+    assert made["version"] == send(acme.okta(), "GET", f"/Users/{made['location'].rpartition('/')[2]}")["ETag"]
+    twice = bulk(acme, post, {**post, "data": create_body("bob")})
+    assert (twice.status_code, twice.data["scimType"]) == (400, "invalidValue")
+    assert not User.objects.filter(user_name__startswith="bob").exists()
+
+
 def test_a_reference_to_nothing_is_refused_in_its_place(acme: Company) -> None:
     group = {"displayName": "Engineers", "members": [{"value": "bulkId:nobody"}]}
     answer = bulk(acme, {"method": "POST", "path": "/Groups", "bulkId": "g", "data": group})
@@ -270,6 +288,42 @@ def test_a_body_too_large_is_413_and_one_of_another_kind_415(acme: Company, sett
     for kind, status in (("application/xml", 415), ("application/json", 201), ("text/plain", 409)):
         answer: Any = client.generic("POST", "/scim/v2/Users", json.dumps(create_body()), content_type=kind)
         assert answer.status_code == status
+
+
+@pytest.mark.parametrize("path", ["/users", "/USERS/", "/groups", "/roles", "/schemas", "/serviceproviderconfig"])
+def test_paths_are_read_in_any_letter_case(acme: Company, path: str) -> None:
+    assert send(acme.okta(), "GET", path).status_code == 200
+    assert send(acme.okta(), "GET", path + "/x").data["status"] == "404"
+
+
+def test_discovery_answers_head(acme: Company) -> None:
+    for path in ("Users", "Groups", "Roles", "Schemas", "ResourceTypes", "ServiceProviderConfig"):
+        answer: Any = acme.okta().head(f"/scim/v2/{path}")
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    "body", ['{"userName": "a", "userName": "b"}', '{"userName": "a", "active": true, "Active": false}',
+             '{"userName": "a", "name": {"givenName": "x", "givenname": "y"}}']
+)  # fmt: skip
+def test_an_attribute_named_twice_is_refused_in_whatever_letter_case(acme: Company, body: str) -> None:
+    answer: Any = acme.okta().post("/scim/v2/Users", body, content_type="application/scim+json")
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidSyntax")
+
+
+def test_a_compressed_body_is_415(acme: Company) -> None:
+    client = acme.okta()
+    for encoding, status in (("gzip", 415), ("identity", 201)):
+        answer: Any = client.post(
+            "/scim/v2/Users", json.dumps(create_body()), content_type="application/scim+json",
+            headers={"content-encoding": encoding},
+        )  # fmt: skip
+        assert answer.status_code == status
+
+
+def test_a_start_index_beyond_all_numbers_is_an_empty_page(acme: Company) -> None:
+    page = send(acme.okta(), "GET", f"/Users?startIndex={'9' * 30}").data
+    assert (page["totalResults"], page["Resources"]) == (2, [])
 
 
 # The provisioning log
