@@ -1,12 +1,13 @@
 """Verbs on exposures: opened by a departure, closed by proof; the last one to close completes the offboarding."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
-from rotation.models import Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
-from workspace import audit
+from rotation.models import Decision, Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
+from workspace import audit, bulk
 from workspace.access import Knowledge
 from workspace.audit import Actor
 from workspace.models import RotationPolicy, SecretVersion
@@ -22,16 +23,26 @@ def open_for(offboarding: Offboarding, known: Collection[Knowledge]) -> list[Kno
     policy = RotationPolicy(offboarding.workspace.rotation_policy)
     rotating = [item for item in known if rotates(policy, item)]
     chosen = {item.account_id for item in rotating}
-    Exposure.objects.bulk_create(
-        Exposure(
-            workspace_id=offboarding.workspace_id, offboarding=offboarding, account_id=item.account_id,
-            version_id=item.version_id, known_since=item.since, revealed_at=item.revealed_at, opened_at=now,
-            closed_at=None if item.account_id in chosen else now,
-            outcome="" if item.account_id in chosen else Outcome.LEFT_BY_POLICY,
-        )
-        for item in known
+    write(
+        known, workspace_id=offboarding.workspace_id, offboarding_id=offboarding.pk, user_id=offboarding.user_id,
+        opened_at=now,
+        closed_at=[None if item.account_id in chosen else now for item in known],
+        outcome=["" if item.account_id in chosen else Outcome.LEFT_BY_POLICY.value for item in known],
     )  # fmt: skip
     return rotating
+
+
+def write(known: Collection[Knowledge], **columns: Any) -> int:
+    """Write one exposure for each thing known, in one statement; how many. A column is a value, or a list of them."""
+    each = {name: values for name, values in columns.items() if isinstance(values, list)}
+    shared = {name: value for name, value in columns.items() if name not in each}
+    what: dict[str, list[Any]] = {
+        "account_id": [item.account_id for item in known],
+        "version_id": [item.version_id for item in known],
+        "known_since": [item.since for item in known],
+        "revealed_at": [item.revealed_at for item in known],
+    }
+    return bulk.insert(Exposure, {**what, **each}, **shared)
 
 
 @atomic()
@@ -72,18 +83,20 @@ def record_completed(offboarding: Offboarding, *, actor: Actor) -> None:
 
 
 def unattended() -> list[Exposure]:
-    """Open exposures of accounts that no live job works on, as a lost race would leave them."""
+    """Open exposures of accounts that no live job works on, as a lost race would leave them.
+
+    Those of a removal of many people that was called off wait for an Owner: in again, or rotated after all.
+    """
     live = RotationJob.objects.live().filter(account_id=OuterRef("account_id"))
-    return list(
-        Exposure.objects.open().exclude(Exists(live)).select_related("account", "workspace").order_by(F("opened_at"))
-    )
+    wanted = Exposure.objects.open().exclude(offboarding__hold__decision=Decision.CANCELLED)
+    return list(wanted.exclude(Exists(live)).select_related("account", "workspace").order_by(F("opened_at")))
 
 
 def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor) -> int:
-    rows = list(closing.select_for_update().values_list("pk", "offboarding_id"))
+    rows = list(closing.select_for_update(of=("self",)).values_list("pk", "offboarding_id"))
     closed = Exposure.objects.filter(pk__in=[pk for pk, _ in rows])
     closed.update(closed_at=timezone.now(), outcome=outcome, closed_by=job)
-    offboardings = Offboarding.objects.filter(pk__in={offboarding for _, offboarding in rows})
+    offboardings = Offboarding.objects.filter(pk__in={offboarding for _, offboarding in rows if offboarding})
     for offboarding in offboardings.select_related("workspace").order_by("pk"):
         complete_if_closed(offboarding, actor=actor)
     return len(rows)

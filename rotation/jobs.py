@@ -13,10 +13,10 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from rotation import failpoints, queue, targets, wake
-from rotation.models import RotationJob, RotationStep
+from rotation.models import MassRemoval, RotationJob, RotationStep
 from rotation.queue import Lease, claim, claim_next
 from rotation.states import MOVES, JobState
-from workspace import audit, notices
+from workspace import audit, bulk, notices
 from workspace.audit import Actor
 from workspace.errors import Refused
 from workspace.models import Account, Notice, SecretVersion, Workspace
@@ -27,6 +27,8 @@ PRIVILEGED, ORDINARY, ROUTINE = 0, 1, 2
 LONGEST_WAIT: Final = 3600.0
 FAILURES_UNTIL_ASKED: Final = 8
 ADMIN_REJECTED: Final = "admin_rejected"
+DEPARTURE: Final = "Offboarding: "
+"""How the cause of a job begins that a departure set off."""
 
 
 class LeaseLost(Exception):
@@ -42,29 +44,38 @@ class Move:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def request(workspace: Workspace, accounts: Iterable[Account], *, cause: str, routine: bool = False) -> list[UUID]:
+def request(
+    workspace: Workspace, accounts: Iterable[Account], *, cause: str, routine: bool = False,
+    hold: MassRemoval | None = None,
+) -> list[UUID]:  # fmt: skip
     """Want these accounts rotated: the ids of their live jobs, old or new. Wakes the workers on commit.
 
     Accounts with open exposures come first, and a job that is under way already becomes as urgent; `routine` is for
-    what may wait for all others. A fixed number of statements whatever the number of accounts.
+    what may wait for all others. New jobs of a removal of many people wait with it; who wants one of these accounts
+    rotated for another reason ends that. A fixed number of statements whatever the number of accounts.
     """
     wanted = list(accounts)
     with transaction.atomic():
-        RotationJob.objects.bulk_create(
-            (
-                RotationJob(
-                    workspace=workspace, account=account, cause=cause[:200], target=targets.key_of(account),
-                    priority=ROUTINE if routine else PRIVILEGED if account.is_privileged else ORDINARY,
-                )
-                for account in wanted
-            ),
-            ignore_conflicts=True,
+        bulk.insert(
+            RotationJob,
+            {
+                "account_id": [account.pk for account in wanted],
+                "target": [targets.key_of(account) for account in wanted],
+                "priority": [
+                    ROUTINE if routine else PRIVILEGED if account.is_privileged else ORDINARY for account in wanted
+                ],
+            },
+            otherwise=bulk.IGNORE, workspace_id=workspace.pk, cause=cause[:200],
+            hold_id=hold.pk if hold else None, held_until=hold.held_until if hold else None,
         )  # fmt: skip
         live = RotationJob.objects.live().filter(account_id__in=[account.id for account in wanted])
         _urge([account.id for account in wanted])
-        ids = list(live.order_by(*queue.ORDER).values_list("id", flat=True))
-        wake.on_commit(ids)
-    return ids
+        found = list(live.order_by(*queue.ORDER).values_list("id", "held_until"))
+        held = {job_id for job_id, held_until in found if held_until}
+        if held and hold is None:
+            RotationJob.objects.filter(id__in=held).update(hold=None, held_until=None)
+        wake.on_commit(job_id for job_id, _ in found if hold is None or job_id not in held)
+    return [job_id for job_id, _ in found]
 
 
 # Jobs under way take over what their accounts' open exposures ask for. One whose risk was accepted is parked; somebody

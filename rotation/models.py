@@ -17,6 +17,10 @@ class Offboarding(TenantModel):
     actor = models.JSONField()
     started_at = models.DateTimeField(default=timezone.now)
     completed_at = models.DateTimeField(null=True)
+    hold = models.ForeignKey("MassRemoval", on_delete=models.PROTECT, null=True, related_name="offboardings")
+
+    class Meta:
+        indexes = [models.Index("workspace", "started_at", name="offboarding_recent")]
 
     def __str__(self) -> str:
         return f"Offboarding of {self.user}"
@@ -29,6 +33,7 @@ class Outcome(models.TextChoices):
     CHANGED_BY_HAND = "changed_by_hand", "Changed by hand"
     LEFT_BY_POLICY = "left_by_policy", "Left by the workspace's policy"
     RISK_ACCEPTED = "risk_accepted", "Risk accepted for a time"
+    RESTORED = "restored", "The person was let in again"
 
 
 class ExposureQuerySet(TenantQuerySet["Exposure"]):
@@ -37,14 +42,17 @@ class ExposureQuerySet(TenantQuerySet["Exposure"]):
 
 
 class Exposure(TenantModel):
-    """That a person who left could have known a password that may still be alive.
+    """That a person who left, or lost access, could have known a password that may still be alive.
 
-    `version` is the newest version of the account's password they could have known, `known_since` when they first
-    could, `revealed_at` when they first looked (empty: they never did), `closed_by` the rotation that ended it.
-    Somebody may have accepted the risk until a date (`accepted_…`); then it opens again.
+    It belongs to one offboarding or to one loss of access. `version` is the newest version of the account's password
+    they could have known, `known_since` when they first could, `revealed_at` when they first looked (empty: they never
+    did), `closed_by` the rotation that ended it. Somebody may have accepted the risk until a date (`accepted_…`); then
+    it opens again.
     """
 
-    offboarding = models.ForeignKey(Offboarding, on_delete=models.PROTECT, related_name="exposures")
+    offboarding = models.ForeignKey(Offboarding, on_delete=models.PROTECT, null=True, related_name="exposures")
+    loss = models.ForeignKey("AccessLoss", on_delete=models.PROTECT, null=True, related_name="exposures")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="exposures")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="exposures")
     version = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, related_name="exposures")
     known_since = models.DateTimeField()
@@ -62,6 +70,11 @@ class Exposure(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint("offboarding", "account", name="exposure_once"),
+            models.UniqueConstraint("loss", "user", "account", name="exposure_once_a_loss"),
+            models.CheckConstraint(
+                condition=Q(offboarding__isnull=False, loss=None) | Q(offboarding=None, loss__isnull=False),
+                name="exposure_has_one_origin",
+            ),
             models.CheckConstraint(
                 condition=Q(closed_at=None, outcome="") | Q(closed_at__isnull=False) & ~Q(outcome=""),
                 name="exposure_closed_with_outcome",
@@ -78,7 +91,7 @@ class Exposure(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account} known to {self.offboarding.user}"
+        return f"{self.account} known to {self.user}"
 
 
 class RotationJobQuerySet(TenantQuerySet["RotationJob"]):
@@ -97,6 +110,8 @@ class RotationJob(TenantModel):
     random password), `truncated_rejected_at` (one with the candidate minus its last character, where that is asked),
     `old_rejected_at` (the last of the older versions), `sessions_closed_at`. Each is the time of the target's answer;
     the steps say it once more with the versions' numbers.
+
+    One that came of a removal of many people is taken by nobody before `held_until`.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="rotation_jobs")
@@ -117,6 +132,8 @@ class RotationJob(TenantModel):
     policy_refusals = models.PositiveSmallIntegerField(default=0)
     failure_code = models.CharField(max_length=40, blank=True)
     failure_detail = models.CharField(max_length=500, blank=True)
+    hold = models.ForeignKey("MassRemoval", on_delete=models.PROTECT, null=True, related_name="jobs")
+    held_until = models.DateTimeField(null=True)
     admin_version = models.ForeignKey(
         SecretVersion, on_delete=models.PROTECT, null=True, related_name="+",
         help_text="The admin account's password that the target rejected.",
@@ -182,9 +199,18 @@ class RotationStep(TenantModel):
         return f"{self.get_from_state_display()} → {self.get_to_state_display()}"
 
 
-from rotation.target_models import FailedLogins, TargetHealth, Verification  # noqa: E402  # Django looks here
+from rotation.departure_models import (  # noqa: E402  # Django looks here
+    AccessLoss,
+    Decision,
+    LossKind,
+    MassRemoval,
+    Orphan,
+    OrphanOutcome,
+)
+from rotation.target_models import FailedLogins, TargetHealth, Verification  # noqa: E402
 
 __all__ = [
-    "Exposure", "ExposureQuerySet", "FailedLogins", "Offboarding", "Outcome", "RotationJob", "RotationJobQuerySet",
-    "RotationStep", "TargetHealth", "Verification",
+    "AccessLoss", "Decision", "Exposure", "ExposureQuerySet", "FailedLogins", "LossKind", "MassRemoval", "Offboarding",
+    "Orphan", "OrphanOutcome", "Outcome", "RotationJob", "RotationJobQuerySet", "RotationStep", "TargetHealth",
+    "Verification",
 ]  # fmt: skip

@@ -1,37 +1,15 @@
 """A person leaves: the one verb behind SCIM PATCH, PUT and DELETE, the admin's action and the command."""
 
-from dataclasses import dataclass
-
-from rotation import exposures, jobs
+from rotation import exposures, jobs, orphans, safeguard
 from rotation.models import Offboarding
+from rotation.previews import Preview, preview
 from workspace import access, audit, people, statements
-from workspace.access import Knowledge
 from workspace.audit import Actor
 from workspace.errors import Refused
-from workspace.models import Account, Grant, TeamMembership, User, Workspace
+from workspace.models import Account, User, Workspace
 from workspace.transactions import atomic
 
-
-@dataclass(frozen=True)
-class Preview:
-    """What an offboarding would do: `known` with the accounts' names, and how much access ends."""
-
-    user: User
-    known: list[tuple[Account, Knowledge]]
-    grants: int
-    memberships: int
-
-
-def preview(user: User) -> Preview:
-    """What would happen if this person left now; changes nothing."""
-    known = access.could_have_known(user)
-    accounts = Account.objects.in_bulk([item.account_id for item in known])
-    return Preview(
-        user,
-        sorted(((accounts[item.account_id], item) for item in known), key=lambda pair: pair[0].name.lower()),
-        Grant.objects.filter(user=user, ended_at=None).count(),
-        TeamMembership.objects.filter(user=user, left_at=None).count(),
-    )
+__all__ = ["Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
 
 
 @atomic()
@@ -40,22 +18,27 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
 
     One transaction; the number of statements does not depend on the number of accounts. A person whose access
     had ended before is left as they are: the offboarding of that time is returned, None if there never was one.
+    With a removal of many people the rotations wait (`safeguard`); the end of access never does.
     """
     known = access.could_have_known(people.lock(user))
+    alone = orphans.owned_alone(user)
     gone = people.deactivate(user, actor=actor, reason=cause)
     if gone is None:
         return Offboarding.objects.filter(user=user).order_by("-started_at").first()
     workspace = _workspace_of(gone)
-    offboarding = Offboarding(workspace=workspace, user=gone, cause=cause[:200], actor=actor.to_json())
+    hold = safeguard.hold(workspace)
+    offboarding = Offboarding(workspace=workspace, user=gone, cause=cause[:200], actor=actor.to_json(), hold=hold)
+    offboarding.started_at = gone.deactivated_at or offboarding.started_at
     offboarding.completed_at = None if known else offboarding.started_at  # who knew nothing leaves nothing to do
     statements.insert(offboarding)
     rotating = exposures.open_for(offboarding, known) if known else []
     if rotating:
-        accounts = Account.objects.filter(pk__in=[item.account_id for item in rotating])
-        jobs.request(workspace, accounts, cause=f"Offboarding: {cause}")
+        accounts = Account.objects.filter(pk__in=[item.account_id for item in rotating]).order_by("pk")
+        jobs.request(workspace, accounts, cause=f"{jobs.DEPARTURE}{cause}", hold=hold)
+    left_alone = orphans.open_for(offboarding, alone)
     audit.record(
-        workspace, "offboarding.started", offboarding, actor=actor,
-        person=str(gone.pk), exposures=len(known), rotations=len(rotating),
+        workspace, "offboarding.started", offboarding, actor=actor, person=str(gone.pk), exposures=len(known),
+        rotations=len(rotating), orphans=left_alone, hold=str(hold.pk) if hold else None,
     )  # fmt: skip
     if not known:
         exposures.record_completed(offboarding, actor=actor)

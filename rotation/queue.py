@@ -50,7 +50,9 @@ def claim_next(*, worker: str) -> Lease | None:
 def due(now: datetime) -> RotationJobQuerySet:
     """Jobs a worker may take: live, on nobody's list, their time come, and held by nobody."""
     return RotationJob.objects.exclude(state__in=(*FINISHED, JobState.NEEDS_HUMAN)).filter(
-        Q(lease_until=None) | Q(lease_until__lt=now), next_attempt_at__lte=now
+        Q(lease_until=None) | Q(lease_until__lt=now),
+        Q(held_until=None) | Q(held_until__lte=now),
+        next_attempt_at__lte=now,
     )
 
 

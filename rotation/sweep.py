@@ -2,7 +2,7 @@
 
 import logging
 
-from rotation import exposures, jobs
+from rotation import exposures, jobs, orphans, safeguard
 from workspace import audit
 from workspace.models import Workspace
 
@@ -10,10 +10,13 @@ logger = logging.getLogger(__name__)
 
 
 def once() -> None:
-    """Announce due rotations, want those that a lost race left out, chain new audit events."""
+    """Announce due rotations, want what a lost race left out, keep the queue of orphans, chain new audit events."""
+    safeguard.time_out()
     attend()
     jobs.resume_after_admin()
     jobs.announce_due()
+    orphans.settle_owned()
+    orphans.find_lost()
     seal_audit()
 
 

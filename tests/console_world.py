@@ -87,7 +87,7 @@ ROWS: Final[dict[str, Callable[[Company], Model]]] = {
     "workspace_workspace": lambda company: company.workspace,
     "workspace_auditevent": lambda company: AuditEvent.objects.filter(workspace=company.workspace).earliest("id"),
     "workspace_notice": lambda company: Notice.objects.for_workspace(company.workspace).get(kind=Notice.Kind.ORPHAN),
-    "workspace_delivery": lambda company: Delivery.objects.for_workspace(company.workspace).get(),
+    "workspace_delivery": lambda company: Delivery.objects.for_workspace(company.workspace).get(notice__kind="orphan"),
     "workspace_webhookendpoint": lambda company: WebhookEndpoint.objects.for_workspace(company.workspace).get(),
     "rotation_offboarding": lambda company: Offboarding.objects.for_workspace(company.workspace).get(),
     "rotation_rotationjob": lambda company: RotationJob.objects.for_workspace(company.workspace).get(),

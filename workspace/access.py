@@ -17,7 +17,7 @@ from django.utils import timezone
 from workspace import accounts, audit
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.errors import Conflict, Invalid, NotFound
+from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, Team, TeamMembership, User
 
 
@@ -38,22 +38,29 @@ class Knowledge:
 
 @transaction.atomic
 def grant(
-    account: Account, holder: User | Team, *, actor: Actor, role: str = GrantRole.COLLABORATOR
-) -> Grant:
-    """Let a person or a team use an account. Raises Invalid across workspaces or for someone without access,
-    Conflict when they hold a grant already."""
+    account: Account, holder: User | Team, *, actor: Actor, role: str = GrantRole.COLLABORATOR,
+    expires_at: datetime | None = None,
+) -> Grant:  # fmt: skip
+    """Let a person or a team use an account, a guest until `expires_at`.
+
+    Raises Invalid across workspaces, for someone without access or for a time that has passed, Conflict when they
+    hold a grant already.
+    """
     _check_holder(account, holder)
+    check_expiry(expires_at)
     names = {"user": holder} if isinstance(holder, User) else {"team": holder}
     try:
         with transaction.atomic():
             new = Grant.objects.create(
-                workspace_id=account.workspace_id, account=account, role=role, granted_by=actor.to_json(), **names
-            )
+                workspace_id=account.workspace_id, account=account, role=role, granted_by=actor.to_json(),
+                expires_at=expires_at, **names,
+            )  # fmt: skip
     except IntegrityError as error:
         raise Conflict(f"{holder} holds a grant on {account} already.") from error
     audit.record(
-        account.workspace, "grant.given", account, actor=actor, grant=str(new.id), role=role, holder=str(holder.pk)
-    )
+        account.workspace, "grant.given", account, actor=actor, grant=str(new.id), role=role, holder=str(holder.pk),
+        expires_at=expires_at.isoformat() if expires_at else None,
+    )  # fmt: skip
     return new
 
 
@@ -66,14 +73,46 @@ def end(live: Grant, *, actor: Actor, reason: str) -> None:
         audit.record(live.workspace, "grant.ended", live.account, actor=actor, grant=str(live.id), reason=reason)
 
 
+@transaction.atomic
+def change_role(live: Grant, role: GrantRole, *, actor: Actor) -> Grant:
+    """Another role for the same holder: the grant ends and another begins, so that the past stays as it was.
+
+    Raises Refused for a grant that has ended.
+    """
+    live = Grant.objects.select_for_update(of=("self",)).select_related("account", "user", "team").get(pk=live.pk)
+    if live.ended_at is not None:
+        raise Refused(f"The grant of {live.holder} on {live.account} has ended.")
+    if live.role == role:
+        return live
+    end(live, actor=actor, reason=f"The role became {role.label}.")
+    return grant(live.account, live.holder, actor=actor, role=role, expires_at=live.expires_at)
+
+
+@transaction.atomic
+def set_expiry(live: Grant, expires_at: datetime | None, *, actor: Actor) -> None:
+    """When a guest's grant ends by itself; None: when somebody ends it. Raises Invalid for a time that has passed."""
+    check_expiry(expires_at)
+    changed = Grant.objects.filter(pk=live.pk, ended_at=None).exclude(expires_at=expires_at)
+    if changed.update(expires_at=expires_at):
+        until = expires_at.isoformat() if expires_at else None
+        audit.record(live.workspace, "grant.expiry_set", live.account, actor=actor, grant=str(live.pk), until=until)
+
+
+def check_expiry(expires_at: datetime | None) -> None:
+    """Raises Invalid for a time that has passed."""
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Invalid("Access cannot end in the past. End it now instead.", field="expires_at")
+
+
 def reachable_accounts(user: User) -> QuerySet[Account]:
     """The accounts a person may use now, directly or through a team. Empty for a person without access."""
-    if not user.is_active or user.workspace_id is None:
+    now = timezone.now()
+    if not user.is_active or user.workspace_id is None or (user.expires_at and user.expires_at <= now):
         return Account.objects.none()
     mine = Q(user=user) | Q(
         team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None
     )
-    live = Grant.objects.filter(mine, workspace_id=user.workspace_id, ended_at=None)
+    live = Grant.objects.filter(mine, _unexpired(now), workspace_id=user.workspace_id, ended_at=None)
     return Account.objects.filter(
         workspace_id=user.workspace_id, archived_at=None, id__in=live.values("account_id")
     ).order_by("name")
@@ -93,7 +132,9 @@ def listed_accounts(user: User, search: str = "") -> QuerySet[Account]:
 def live_grants(user: User, account: Account) -> QuerySet[Grant]:
     """The grants by which a person may use an account now: their own, then those of teams they are in."""
     through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
-    grants = Grant.objects.filter(workspace_id=account.workspace_id, account=account, ended_at=None)
+    grants = Grant.objects.filter(
+        _unexpired(timezone.now()), workspace_id=account.workspace_id, account=account, ended_at=None
+    )
     return grants.filter(Q(user=user) | Q(team__in=through)).select_related("team").order_by(
         F("team__display_name").asc(nulls_first=True)
     )
@@ -120,7 +161,8 @@ def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
 
 # Every span in which the person had the account, directly or while a team they were in had it, laid over the span
 # in which each version was shown; and every version they saw or typed, whatever the spans say. Ends are exclusive.
-# Versions proved dead are nobody's knowledge any more.
+# Versions proved dead are nobody's knowledge any more. OFFSET 0 holds the planner to one look into the index for each
+# account: right after many accounts were added it would compare all of them with all.
 _COULD_HAVE_KNOWN: Final = """
 WITH access AS (
     SELECT g.account_id, g.granted_at AS since, coalesce(g.ended_at, 'infinity') AS until
@@ -136,8 +178,10 @@ WITH access AS (
      WHERE r.user_id = %(user)s AND v.proved_dead_at IS NULL GROUP BY r.version_id, r.account_id
 ), known AS (
     SELECT v.id, min(greatest(access.since, v.visible_from)) AS since
-      FROM access JOIN workspace_secretversion v ON v.account_id = access.account_id
-     WHERE access.since < access.until AND v.proved_dead_at IS NULL AND v.visible_from IS NOT NULL
+      FROM access CROSS JOIN LATERAL (
+           SELECT id, visible_from, visible_until FROM workspace_secretversion
+            WHERE account_id = access.account_id AND proved_dead_at IS NULL AND visible_from IS NOT NULL OFFSET 0) v
+     WHERE access.since < access.until
        AND access.since < coalesce(v.visible_until, 'infinity') AND v.visible_from < access.until
      GROUP BY v.id
     UNION ALL
@@ -158,6 +202,10 @@ def could_have_known(user: User) -> list[Knowledge]:
     with connection.cursor() as cursor:
         cursor.execute(_COULD_HAVE_KNOWN, {"user": user.pk})
         return [Knowledge(*row) for row in cursor.fetchall()]
+
+
+def _unexpired(now: datetime) -> Q:
+    return Q(expires_at=None) | Q(expires_at__gt=now)
 
 
 def _check_holder(account: Account, holder: User | Team) -> None:

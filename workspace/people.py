@@ -1,4 +1,4 @@
-"""Verbs on people: provision, update_profile, set_role, deactivate, reactivate, purge.
+"""Verbs on people: provision, update_profile, set_role, set_expiry, deactivate, reactivate, purge.
 
 Everything that takes a person's access away locks the person's row first, then the memberships and grants.
 """
@@ -152,6 +152,23 @@ def set_role(user: User, role: Role, *, actor: Actor) -> User:
 
 
 @atomic()
+def set_expiry(user: User, expires_at: datetime | None, *, actor: Actor) -> User:
+    """When a guest's access ends by itself; None: when somebody ends it. Raises Refused without access, Invalid for a
+    time that has passed."""
+    user = lock(user)
+    if not user.is_active:
+        raise Refused(f"{user.user_name} is disabled. Reactivate the person first.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Invalid("Access cannot end in the past. Offboard the person instead.", field="expires_at")
+    if user.expires_at != expires_at:
+        user.expires_at, user.updated_at = expires_at, timezone.now()
+        statements.update(user, "expires_at", "updated_at")
+        until = expires_at.isoformat() if expires_at else None
+        audit.record(user.workspace, "person.expiry_set", user, actor=actor, until=until)
+    return user
+
+
+@atomic()
 def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     """End a person's access: password, sessions, API keys, team memberships, grants, workspace role.
 
@@ -186,8 +203,10 @@ def reactivate(user: User, *, actor: Actor) -> User:
         raise NotFound("The data of this person was deleted for good.")
     if not user.is_active:
         user.is_active, user.deactivated_at, user.deactivated_by = True, None, None
-        user.delisted_at, user.updated_at = None, timezone.now()
-        statements.update(user, "is_active", "deactivated_at", "deactivated_by", "delisted_at", "updated_at")
+        user.delisted_at, user.expires_at, user.updated_at = None, None, timezone.now()
+        statements.update(
+            user, "is_active", "deactivated_at", "deactivated_by", "delisted_at", "expires_at", "updated_at"
+        )
         audit.record(user.workspace, "person.reactivated", user, actor=actor)
     return user
 

@@ -8,17 +8,16 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.enums import ActionVariant
 
-from rotation import connectors, exposures, offboarding
+from rotation import offboarding
+from rotation.admin.preview_page import in_words, sections_of
 from rotation.models import Offboarding
-from rotation.offboarding import Preview
-from workspace.access import Knowledge
 from workspace.admin import forms
 from workspace.admin.base import Act, actor, bound, button_for, visitor
-from workspace.admin.parts import Section, badge, link, url, when
+from workspace.admin.parts import Section, link, url, when
 from workspace.admin.people import PersonAdmin
-from workspace.admin.person_page import account_link, last_owner_warning
+from workspace.admin.person_page import last_owner_warning
 from workspace.errors import Refused
-from workspace.models import Account, RotationPolicy, User
+from workspace.models import User
 
 
 class ConfirmForm(forms.ActForm):
@@ -70,7 +69,8 @@ class DepartingPersonAdmin(PersonAdmin):
                 text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)), warning=last_owner_warning(user),
             )  # fmt: skip
             if not act.refusal:
-                act.sections = preview_of(user)
+                foreseen = offboarding.preview(user)
+                act.text, act.sections = (*WHAT_HAPPENS, *in_words(foreseen)), sections_of(foreseen)
             return act
 
         return self.act_on(request, object_id, make)
@@ -88,40 +88,6 @@ def refusal(user: User, looking: User) -> str:
     if user.workspace_id is None:
         return "Platform staff belong to no workspace."
     return "" if user.is_active else "This person is disabled already."
-
-
-def preview_of(user: User) -> list[Section]:
-    preview = offboarding.preview(user)
-    return [_accounts(preview), _access(preview)]
-
-
-def _accounts(preview: Preview) -> Section:
-    workspace = preview.user.workspace
-    policy = RotationPolicy(workspace.rotation_policy) if workspace else RotationPolicy.NONE
-    return Section(
-        "Passwords they could have known",
-        ("Account", "Known since", "Looked at it", "What happens"),
-        [
-            [account_link(account), when(item.since), when(item.revealed_at) if item.revealed_at else "never",
-             _consequence(policy, account, item)]
-            for account, item in preview.known
-        ],
-        "None: this person was in no position to learn a password that still works.",
-    )  # fmt: skip
-
-
-def _access(preview: Preview) -> Section:
-    rows = [["Grants of their own", preview.grants], ["Teams they leave", preview.memberships]]
-    return Section("Access that ends", ("What", "How many"), rows, "")
-
-
-def _consequence(policy: RotationPolicy, account: Account, item: Knowledge) -> str:
-    if not exposures.rotates(policy, item):
-        return badge("Stays: workspace policy")
-    kind = connectors.REGISTRY.get(account.connector)
-    if kind is None or not (kind.capabilities.self_change or kind.capabilities.admin_reset):
-        return badge("Needs a person", "danger")
-    return badge("Changed by itself", "success")
 
 
 def offboardings_of(user: User) -> Section:

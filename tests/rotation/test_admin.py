@@ -43,7 +43,7 @@ def test_the_preview_names_what_could_be_known_and_what_becomes_of_it(acme: Comp
     access.reveal(profile, acme.member, actor=Actor.person(acme.member))
 
     known = sections(acme.browser(), acme.member, "offboard")["Passwords they could have known"].rows
-    becomes = {row[0].split("</a>")[0].rpartition(">")[2]: (row[2], row[3]) for row in known}
+    becomes = {row[0].split("</a>")[0].rpartition(">")[2]: (row[2], row[4]) for row in known}
     assert "Changed by itself" in becomes["Database"][1]
     assert "Needs a person" in becomes["Router"][1]
     assert "Stays" in becomes["Profile"][1]

@@ -108,14 +108,6 @@ def test_an_account_has_at_most_one_live_job(acme: Company) -> None:
     assert Exposure.objects.open().count() == 2
 
 
-def test_a_preview_changes_nothing_and_names_what_would_happen(acme: Company) -> None:
-    access.reveal(acme.account, acme.member, actor=TESTS)
-    seen = offboarding.preview(acme.member)
-    assert [(account, item.revealed_at is not None) for account, item in seen.known] == [(acme.account, True)]
-    assert (seen.grants, seen.memberships) == (0, 1)
-    assert not Offboarding.objects.exists()
-
-
 def test_an_open_exposure_without_a_job_is_found(acme: Company) -> None:
     leave(acme)
     assert exposures.unattended() == []

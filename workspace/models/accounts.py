@@ -136,7 +136,10 @@ class GrantRole(models.TextChoices):
 
 
 class Grant(TenantModel):
-    """A person's or a team's use of an account. Grants end; they are never deleted."""
+    """A person's or a team's use of an account. Grants end; they are never deleted.
+
+    A guest's grant has an `expires_at`: from then on it lets nobody in, and the sweep writes its end down.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="grants")
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
@@ -144,6 +147,7 @@ class Grant(TenantModel):
     role = models.CharField(max_length=12, choices=GrantRole.choices, default=GrantRole.COLLABORATOR)
     granted_at = models.DateTimeField(default=timezone.now, editable=False)
     granted_by = models.JSONField(default=dict, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, editable=False)
     end_reason = models.CharField(max_length=200, blank=True, editable=False)
 
@@ -162,6 +166,12 @@ class Grant(TenantModel):
             models.CheckConstraint(
                 condition=Q(ended_at=None) | Q(ended_at__gte=F("granted_at")), name="grant_ends_after_start"
             ),
+        ]
+        indexes = [
+            models.Index(
+                "expires_at", condition=Q(ended_at=None, expires_at__isnull=False), name="grant_expiring"
+            ),
+            models.Index("ended_at", condition=Q(role=GrantRole.OWNER), name="grant_owner_ended"),
         ]
 
     def __str__(self) -> str:

@@ -63,6 +63,7 @@ class User(AbstractBaseUser):
     `attributes` keeps the SCIM attributes that have no column of their own, as the provider sent them.
     `provisioned_at` says since when an identity provider owns the profile; `adopted_at` the same of a person who
     was here before.
+    A guest has an `expires_at`, when their access ends by itself.
     A purged person keeps the row as a pseudonym, so that history still points somewhere.
     """
 
@@ -81,6 +82,7 @@ class User(AbstractBaseUser):
     adopted_at = models.DateTimeField(null=True, editable=False)
     deactivated_at = models.DateTimeField(null=True, editable=False)
     deactivated_by = models.JSONField(null=True, editable=False)
+    expires_at = models.DateTimeField(null=True, editable=False)
     delisted_at = models.DateTimeField(null=True, editable=False)
     purged_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -125,6 +127,7 @@ class User(AbstractBaseUser):
                 ),
                 name="user_emails",
             ),
+            models.Index("expires_at", condition=Q(is_active=True, expires_at__isnull=False), name="user_expiring"),
         ]
 
     def __str__(self) -> str:
@@ -204,6 +207,7 @@ class TeamMembership(TenantModel):
                 condition=Q(left_at=None) | Q(left_at__gte=F("joined_at")), name="membership_ends_after_start"
             ),
         ]
+        indexes = [models.Index("left_at", condition=Q(left_at__isnull=False), name="membership_left")]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}"

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 
 class RotationPolicy(models.TextChoices):
-    """Which accounts a departure rotates, of those whose password the person could have known."""
+    """Which accounts are rotated, of those whose password somebody could have known who must not any more."""
 
     PRIVILEGED = "privileged", "Privileged accounts"
     ALL = "all", "All accounts the person could have known"
@@ -21,6 +21,10 @@ class RotationPolicy(models.TextChoices):
 
 class Workspace(models.Model):
     """A customer. Everything else carries one.
+
+    `rotation_policy` is for departures, `rotate_on_access_loss` for people who stay and lose access. More than
+    `mass_removal_percent` of the people, and at least `mass_removal_people`, gone within the window: what is hard to
+    undo is held.
 
     Rotations on a schedule begin between the hours `rotation_window_from` and `rotation_window_until` of `time_zone`
     (IANA), over midnight where the second is the smaller; both the same: at any time. `target_hosts` are the hosts that
@@ -36,6 +40,14 @@ class Workspace(models.Model):
     rotation_policy = models.CharField(
         max_length=12, choices=RotationPolicy.choices, default=RotationPolicy.PRIVILEGED
     )
+    rotate_on_access_loss = models.CharField(
+        max_length=12, choices=RotationPolicy.choices, default=RotationPolicy.PRIVILEGED,
+        db_default=RotationPolicy.PRIVILEGED,
+    )  # fmt: skip
+    mass_removal_people = models.PositiveSmallIntegerField(default=10, db_default=10)
+    mass_removal_percent = models.PositiveSmallIntegerField(default=20, db_default=20)
+    mass_removal_window_minutes = models.PositiveSmallIntegerField(default=60, db_default=60)
+    mass_removal_hold_minutes = models.PositiveSmallIntegerField(default=60, db_default=60)
     provider_assigns_owner = models.BooleanField(
         "the identity provider may make Owners",
         default=False,
@@ -56,6 +68,10 @@ class Workspace(models.Model):
             models.CheckConstraint(
                 condition=models.Q(rotation_window_from__lt=24, rotation_window_until__lt=24),
                 name="workspace_rotation_window",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(mass_removal_percent__lte=100, mass_removal_people__gte=1),
+                name="workspace_mass_removal",
             ),
         ]
 

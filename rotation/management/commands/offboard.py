@@ -5,11 +5,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from rotation import exposures, offboarding
+from rotation import offboarding
 from rotation.models import Exposure, Offboarding
 from workspace import people
 from workspace.commands import WorkspaceCommand
-from workspace.models import RotationPolicy, User, Workspace
+from workspace.models import User, Workspace
 
 
 class Command(WorkspaceCommand):
@@ -24,29 +24,14 @@ class Command(WorkspaceCommand):
     def perform_in(self, workspace: Workspace, options: dict[str, Any]) -> None:
         user = people.named(workspace, options["person"])
         if options["dry_run"]:
-            self._preview(workspace, user)
+            self.present({"dry_run": True, **offboarding.preview(user).record()})
+            self.note("Nothing was changed.")
             return
         started = timezone.now()
         done = offboarding.offboard(user, actor=self.actor, cause=options["cause"])
         if done is None or done.started_at < started:
             self.note(f"The access of {user.user_name} had ended before; nothing was changed.")
         self.present({**_person(user), "dry_run": False, **_offboarding(done)})
-
-    def _preview(self, workspace: Workspace, user: User) -> None:
-        preview, policy = offboarding.preview(user), RotationPolicy(workspace.rotation_policy)
-        known = [
-            {
-                "account": account.name,
-                "privileged": account.is_privileged,
-                "known_since": item.since,
-                "revealed_at": item.revealed_at,
-                "rotates": exposures.rotates(policy, item),
-            }
-            for account, item in preview.known
-        ]
-        ending = {"grants_ending": preview.grants, "memberships_ending": preview.memberships}
-        self.present({**_person(user), "dry_run": True, "active": user.is_active, **ending, "passwords": known})
-        self.note("Nothing was changed.")
 
 
 def _person(user: User) -> dict[str, Any]:
@@ -67,5 +52,8 @@ def _offboarding(done: Offboarding | None) -> dict[str, Any]:
         }
         for exposure in found
     ]
-    times = {"started_at": done.started_at, "completed_at": done.completed_at}
-    return {"offboarding": done.id, **times, "passwords": passwords}
+    facts = {
+        "started_at": done.started_at, "completed_at": done.completed_at, "orphans": done.orphans.count(),
+        "held_until": done.hold.held_until if done.hold and done.hold.decided_at is None else None,
+    }  # fmt: skip
+    return {"offboarding": done.id, **facts, "passwords": passwords}

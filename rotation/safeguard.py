@@ -1,0 +1,186 @@
+"""The safeguard against a removal of many people that is a mistake: a wrong rule or an import at the identity provider.
+
+Access ends at once, whatever their number. What is hard to undo (the rotations, handing accounts over) waits until an
+Owner confirms it or the time is up, and can be called off. The time lies on the jobs themselves, so that nothing has
+to run for it to be over.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from rotation import jobs, queue, wake
+from rotation.models import Decision, Exposure, MassRemoval, Offboarding, RotationJob, RotationStep
+from rotation.states import JobState
+from workspace import audit, bulk, notices
+from workspace.audit import Actor
+from workspace.errors import Refused
+from workspace.models import Account, Notice, User, Workspace
+from workspace.transactions import atomic
+
+SAFEGUARD: Final = Actor.system("safeguard")
+
+
+def hold(workspace: Workspace) -> MassRemoval | None:
+    """What the departure that is being written holds with; None for an ordinary one.
+
+    Asked after the person was deactivated and before anything is requested, so that departures which run beside each
+    other wait for one another here, and nowhere in a circle.
+    """
+    now = timezone.now()
+    last = MassRemoval.objects.for_workspace(workspace).order_by("-opened_at").first()
+    if last is not None and last.decided_at is None:
+        if last.held_until > now:
+            return last
+        _time_out(last)
+        last.refresh_from_db(fields=["decided_at"])
+    since = now - timedelta(minutes=workspace.mass_removal_window_minutes)
+    if last is not None and last.decided_at is not None:
+        since = max(since, last.decided_at)
+    removed = Offboarding.objects.for_workspace(workspace).filter(started_at__gt=since).count() + 1
+    people = _people_if_too_many(workspace, removed)
+    return None if people is None else _open(workspace, removed, people, since, now)
+
+
+@atomic()
+def confirm(removal: MassRemoval, *, actor: Actor) -> int:
+    """These people were meant to leave: what was held goes on; how many rotations.
+
+    Also after it was called off, for those who were not let in again. Raises Refused when it went on already.
+    """
+    removal = _lock(removal)
+    if removal.decision not in {"", Decision.CANCELLED}:
+        raise Refused("This was decided already; the rotations are under way.")
+    called_off = removal.decision == Decision.CANCELLED
+    _decide(removal, Decision.CONFIRMED, actor, timezone.now())
+    return _rotate_after_all(removal) if called_off else _release(removal)
+
+
+@atomic()
+def cancel(removal: MassRemoval, *, actor: Actor) -> int:
+    """It was a mistake: the rotations that nobody began are called off; how many.
+
+    What the people could have known stays written down and open, until they are let in again (`returns.restore`) or
+    the departures are confirmed after all. Raises Refused when it was decided, by people or by the time.
+    """
+    removal = _lock(removal)
+    if removal.decided_at is not None or removal.held_until <= timezone.now():
+        raise Refused("It is too late to call this off: the rotations are under way.")
+    _decide(removal, Decision.CANCELLED, actor, timezone.now())
+    return _call_off(removal)
+
+
+def time_out() -> int:
+    """Write down which removals nobody decided about in time; how many. Their jobs are due without this."""
+    late = MassRemoval.objects.filter(decided_at=None, held_until__lte=timezone.now())
+    return sum(_time_out(removal) for removal in late)
+
+
+def still_held(workspace: Workspace | None) -> QuerySet[MassRemoval]:
+    """Those that wait for an answer: of a workspace, or of all."""
+    waiting = MassRemoval.objects.filter(decided_at=None, held_until__gt=timezone.now())
+    return waiting if workspace is None else waiting.for_workspace(workspace)
+
+
+@atomic()
+def _time_out(removal: MassRemoval) -> bool:
+    removal = _lock(removal)
+    if removal.decided_at is not None:
+        return False
+    _decide(removal, Decision.TIMED_OUT, SAFEGUARD, removal.held_until)
+    _release(removal)
+    return True
+
+
+def _people_if_too_many(workspace: Workspace, removed: int) -> int | None:
+    """How many people there were, if `removed` of them are too many. Counts no further than it needs to."""
+    percent = workspace.mass_removal_percent
+    if removed < workspace.mass_removal_people:
+        return None
+    active = User.objects.for_workspace(workspace).active()
+    if percent:
+        active = active[: removed * (100 - percent) // percent + 1]
+    people = removed + active.count()
+    return people if removed * 100 > percent * people else None
+
+
+def _open(workspace: Workspace, removed: int, people: int, since: datetime, now: datetime) -> MassRemoval:
+    """The workspace's open removal, old or new. A new one takes up the departures that led to it."""
+    held_until = now + timedelta(minutes=workspace.mass_removal_hold_minutes)
+    new = MassRemoval(workspace=workspace, removed=removed, people=people, opened_at=now, held_until=held_until)
+    MassRemoval.objects.bulk_create([new], ignore_conflicts=True)
+    removal = MassRemoval.objects.for_workspace(workspace).get(decided_at=None)
+    if removal.pk == new.pk:
+        _take_up(removal, since)
+        audit.record(
+            workspace, "mass_removal.held", removal, actor=SAFEGUARD, removed=removed, people=people,
+            held_until=held_until.isoformat(),
+        )  # fmt: skip
+        _tell(removal)
+    return removal
+
+
+def _take_up(removal: MassRemoval, since: datetime) -> None:
+    """Hold what the departures before this one set off and no worker has begun."""
+    before = Offboarding.objects.filter(workspace_id=removal.workspace_id, started_at__gt=since, hold=None)
+    before.update(hold=removal)
+    waiting = RotationJob.objects.filter(
+        workspace_id=removal.workspace_id, state=JobState.QUEUED, fence=0, requested_at__gt=since,
+        cause__startswith=jobs.DEPARTURE,
+    )  # fmt: skip
+    waiting.update(hold=removal, held_until=removal.held_until)
+
+
+def _tell(removal: MassRemoval) -> None:
+    workspace = removal.workspace
+    notices.tell(
+        workspace, Notice.Kind.MASS_REMOVAL, removal,
+        summary=f"{removal.removed} of {removal.people} people were deactivated within"
+        f" {workspace.mass_removal_window_minutes} minutes. Their access has ended; rotations wait for an Owner until"
+        f" {removal.held_until:%H:%M} UTC.",
+        removed=removal.removed, people=removal.people, held_until=removal.held_until,
+    )  # fmt: skip
+
+
+def _decide(removal: MassRemoval, decision: Decision, actor: Actor, at: datetime) -> None:
+    removal.decision, removal.decided_at, removal.decided_by = decision, at, actor.to_json()
+    removal.save(update_fields=["decision", "decided_at", "decided_by"])
+    audit.record(removal.workspace, f"mass_removal.{decision}", removal, actor=actor)
+    notices.resolve(removal.workspace, Notice.Kind.MASS_REMOVAL, removal)
+
+
+def _lock(removal: MassRemoval) -> MassRemoval:
+    locked = MassRemoval.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace")
+    return locked.get(pk=removal.pk)
+
+
+def _release(removal: MassRemoval) -> int:
+    """Let the workers have what was held back; how many jobs."""
+    held = RotationJob.objects.filter(hold=removal, held_until__isnull=False)
+    ids = list(held.order_by(*queue.ORDER).values_list("pk", flat=True))
+    RotationJob.objects.filter(pk__in=ids).update(held_until=None, woken_at=None)
+    wake.on_commit(ids)
+    return len(ids)
+
+
+def _call_off(removal: MassRemoval) -> int:
+    """Cancel what was held back and nobody has begun; how many jobs. A worker that has one just now loses it."""
+    now = timezone.now()
+    held = RotationJob.objects.filter(hold=removal, held_until__isnull=False, state=JobState.QUEUED)
+    fences = dict(held.select_for_update().values_list("pk", "fence"))
+    bulk.insert(
+        RotationStep, {"job_id": list(fences), "fence": list(fences.values())}, workspace_id=removal.workspace_id,
+        from_state=JobState.QUEUED, to_state=JobState.CANCELLED, note="the departures were called off", at=now,
+    )  # fmt: skip
+    cancelled = RotationJob.objects.filter(pk__in=fences)
+    cancelled.update(state=JobState.CANCELLED, finished_at=now, fence=F("fence") + 1)
+    return len(fences)
+
+
+def _rotate_after_all(removal: MassRemoval) -> int:
+    exposed = Exposure.objects.open().filter(offboarding__hold=removal).values("account_id")
+    accounts = list(Account.objects.filter(pk__in=exposed).order_by("pk"))
+    jobs.request(removal.workspace, accounts, cause=f"{jobs.DEPARTURE}confirmed after all")
+    return len(accounts)
