@@ -1,6 +1,8 @@
 """OpenSSH servers on a Linux machine of the tests' own, with what a test needs to prepare and see there."""
 
+import os
 import secrets
+import signal
 import socket
 import subprocess
 import threading
@@ -33,15 +35,25 @@ cerby-admin ALL=(root) NOPASSWD: CERBY
 class SshSession:
     """A person's connection with a shell on a terminal."""
 
-    def __init__(self, loop: Loop, connection: asyncssh.SSHClientConnection) -> None:
-        self._loop, self._connection = loop, connection
+    def __init__(
+        self, loop: Loop, connection: asyncssh.SSHClientConnection, shell: "asyncssh.SSHClientProcess[str] | None"
+    ) -> None:
+        self._loop, self._connection, self._shell = loop, connection, shell
 
-    def start(self, command: str) -> None:
-        """Run a command in it and leave it to itself."""
-        self._loop.run(self._start(command))
+    def type(self, line: str) -> None:
+        """Into the shell."""
+        self._loop.run(self._type(line))
 
-    async def _start(self, command: str) -> None:
-        await self._connection.create_process(command)
+    async def _type(self, line: str) -> None:
+        assert self._shell
+        self._shell.stdin.write(f"{line}\n")
+
+    def execute(self, command: str) -> None:
+        """Beside the shell, to its end."""
+        self._loop.run(self._execute(command))
+
+    async def _execute(self, command: str) -> None:
+        await self._connection.run(command)
 
     def is_alive(self) -> bool:
         return not self._connection.is_closed()
@@ -104,17 +116,52 @@ class SshTarget:
             self.machine.run("pkill", "-KILL", "-u", name := self.made.pop(), check=False)
             self.machine.run("userdel", "--force", "--remove", name, check=False)
 
-    def open_session(self, username: str, password: Secret) -> SshSession:
-        return SshSession(self.loop, self.loop.run(self._shell(username, password)))
+    def running(self, username: str, command: str) -> bool:
+        """Whether the login has such a command running."""
+        return bool(self.machine.run("pgrep", "-u", username, "-fx", command, check=False))
 
-    async def _shell(self, username: str, password: Secret) -> asyncssh.SSHClientConnection:
+    def serve(self, username: str, command: str) -> None:
+        """Start a command as the login and outside of any session, as a service manager does."""
+        drop = f"exec setpriv --reuid {username} --regid {username} --clear-groups {command}"
+        self.machine.run("setsid", "--fork", "sh", "-c", f"exec > /dev/null 2>&1; {drop}")
+        assert until(lambda: self.running(username, command))
+
+    @contextmanager
+    def background(self, *command: str) -> Iterator[None]:
+        """While in here, root runs a command."""
+        process = subprocess.Popen(self.machine.inside(*command), start_new_session=True)
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+    @contextmanager
+    def stand_in(self, path: str, script: str) -> Iterator[None]:
+        """While in here, the machine has a script at the place of a program."""
+        program = self.machine.home / Path(path).name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        is_there = bool(self.machine.run("sh", "-c", f"ls {path}", check=False))
+        self.machine.run("sh", "-c", f"touch {path} && mount --bind {program} {path}")
+        try:
+            yield
+        finally:
+            self.machine.run("umount", path)
+            if not is_there:
+                self.machine.run("rm", path)
+
+    def open_session(self, username: str, password: Secret, *, shell: bool = True) -> SshSession:
+        return self.loop.run(self._connected(username, password, shell))
+
+    async def _connected(self, username: str, password: Secret, shell: bool) -> SshSession:
         trusted: Any = ([self.host_key.convert_to_public()], [], [])
         connection = await asyncssh.connect(
             self.host, self.port, username=username, password=password.reveal(), known_hosts=trusted, config=None,
             client_keys=None, agent_path=None,
         )  # fmt: skip
-        await connection.create_process(term_type="xterm")
-        return connection
+        process = await connection.create_process(term_type="xterm") if shell else None
+        return SshSession(self.loop, connection, process)
 
     def recorded(self, act: Callable[[], None]) -> str:
         """sshd's log, sudo's, and the command lines and environments of all processes meanwhile."""
