@@ -11,7 +11,7 @@ import asyncssh
 
 from rotation.connectors.base import FailureKind, TargetError
 from rotation.connectors.secrecy import clean
-from rotation.connectors.ssh_session import OUTPUT_LIMIT, Session, unreachable
+from rotation.connectors.ssh_session import OUTPUT_LIMIT, Session, exit_status, unreachable
 
 # `env`, so that a login's csh or fish takes it as well.
 COMMAND: Final = "env LC_ALL=C passwd"
@@ -67,9 +67,7 @@ class _Conversation:
             if prompt := prompt_of(self._words):
                 self._answer(prompt)
         await self._process.wait_closed()
-        if self._process.exit_status is None:
-            raise TargetError(FailureKind.UNREACHABLE, "The server did not say how passwd ended.")
-        if self._process.exit_status != 0:
+        if exit_status(self._process) != 0:
             raise self._refused()
 
     def _answer(self, prompt: Prompt) -> None:

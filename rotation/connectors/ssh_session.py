@@ -144,9 +144,7 @@ class Session:
             await process.wait_closed()
         except (asyncssh.Error, OSError) as error:
             raise unreachable(error, *secrets) from None
-        if process.exit_status is None:
-            raise TargetError(FailureKind.UNREACHABLE, "The server did not say how a command ended.")
-        return Answer(process.exit_status, clean(words, *secrets))
+        return Answer(exit_status(process), clean(words, *secrets))
 
     async def lines(self, command: str) -> list[str]:
         """The lines that a command wrote, whatever its exit status. Raises TargetError UNREACHABLE."""
@@ -273,6 +271,13 @@ def _hung_up(client: _Client, error: Exception, login: Login) -> TargetError:
         banner = clean(client.banner, login.password.reveal())
         return TargetError(FailureKind.PERMISSION, f"The server does not let {login.username} in: {banner}")
     return unreachable(error, login.password.reveal())
+
+
+def exit_status(process: "asyncssh.SSHClientProcess[bytes]") -> int:
+    """Raises TargetError UNREACHABLE for a command that was killed, or of which nothing more was heard."""
+    if process.exit_status is None or process.exit_status < 0:
+        raise TargetError(FailureKind.UNREACHABLE, "The server did not say how a command ended.")
+    return process.exit_status
 
 
 def unreachable(error: Exception, *secrets: str) -> TargetError:
