@@ -210,11 +210,12 @@ def _prove_old_dead(attempt: Attempt) -> None:
 
 def _close_sessions(attempt: Attempt) -> None:
     """OLD_DEAD: sessions outlive a password change; end them, and name what cannot be ended."""
-    if not attempt.connector.capabilities.closes_sessions:
-        _finish(attempt, Move(JobState.SESSIONS_CLOSED, "this target has no sessions that could be closed"))
-        return
     closed = attempt.close_sessions(attempt.admin)
     follow_ups = [*attempt.job.follow_ups, *(text for text in closed.follow_ups if text not in attempt.job.follow_ups)]
+    if not attempt.connector.capabilities.closes_sessions:
+        move = Move(JobState.SESSIONS_CLOSED, "this target has no sessions that could be closed")
+        _finish(attempt, move, follow_ups=follow_ups)
+        return
     _finish(
         attempt, Move(JobState.SESSIONS_CLOSED, f"{closed.sessions} closed", {"sessions": closed.sessions}),
         sessions_closed=closed.sessions, follow_ups=follow_ups, sessions_closed_at=timezone.now(),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from rotation.connectors.base import Connector, validated
 from rotation.connectors.by_hand import ByHand
 from rotation.connectors.http_api import HttpApi
+from rotation.connectors.ldap import Ldap
 from rotation.connectors.mariadb import MariaDb
 from rotation.connectors.postgres import Postgres
 from rotation.connectors.redis_acl import RedisAcl
@@ -17,7 +18,7 @@ from workspace.errors import Invalid
 if TYPE_CHECKING:
     from workspace.models import Account
 
-REGISTRY: Final = Registry((ByHand, HttpApi, MariaDb, Postgres, RedisAcl, Ssh))
+REGISTRY: Final = Registry((ByHand, HttpApi, Ldap, MariaDb, Postgres, RedisAcl, Ssh))
 
 
 def of(account: "Account", *, timeout: float) -> Connector:

@@ -144,7 +144,10 @@ class Connector(ABC):
         return
 
     def close_sessions(self, *, new: Secret, admin: Login | None) -> Closed:
-        """End the login's open sessions, as `admin` or as the login with its `new` password. Raises TargetError."""
+        """End the login's open sessions, as `admin` or as the login with its `new` password. Raises TargetError.
+
+        A connector that cannot (`closes_sessions`) makes no call and names what lives on.
+        """
         return Closed()
 
 

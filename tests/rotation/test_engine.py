@@ -1,5 +1,6 @@
 """The engine from wanted to proved: each state, who may work on a job, and in which order."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from rotation.attempt import Attempt
 from rotation.models import Exposure, Outcome, RotationJob, RotationStep
 from rotation.states import MOVES, JobState
 from tests.companies import TESTS, Company
-from tests.rotation.model_target import Server
+from tests.rotation.model_target import PLAIN, ModelConnector, Server
 from tests.rotation.running import assert_proved, path_of, run, run_when_due
 from workspace import accounts
 from workspace.crypto import Secret
@@ -29,6 +30,16 @@ def test_a_rotation_goes_through_every_state_and_closes_the_departure(
         "prepared", "applying", "applied", "new_ok", "promoted", "old_dead", "sessions_closed", "done",
     ]  # fmt: skip
     assert (job.sessions_closed, job.follow_ups) == (3, ["API keys of the login live on."])
+    assert_proved(acme, server)
+
+
+def test_what_lives_on_is_named_where_nothing_can_be_closed(
+    acme: Company, server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelConnector, "capabilities", replace(PLAIN, closes_sessions=False))
+    assert run(job).state == JobState.DONE
+    assert (job.sessions_closed, job.sessions_closed_at) == (0, None)
+    assert job.follow_ups == ["API keys of the login live on."]
     assert_proved(acme, server)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cerby.engines import Addresses, Engines
 from tests import boot
-from tests.rotation.connectors import linux_machine, ssh_target
+from tests.rotation.connectors import ldap_target, linux_machine, ssh_target
 from tests.rotation.connectors.ssh_proxy import Loop
 
 
@@ -44,3 +44,9 @@ def ssh_servers() -> Iterator[ssh_target.SshTarget]:
             yield found
     finally:
         loop.stop()
+
+
+@pytest.fixture(scope="session")
+def ldap_server() -> Iterator[ldap_target.LdapTarget]:
+    with ldap_target.server() as found:
+        yield found
