@@ -9,6 +9,7 @@ from rotation.connectors.http_api import HttpApi
 from rotation.connectors.ldap import Ldap
 from rotation.connectors.mariadb import MariaDb
 from rotation.connectors.postgres import Postgres
+from rotation.connectors.rabbitmq import RabbitMq
 from rotation.connectors.redis_acl import RedisAcl
 from rotation.connectors.registry import Registry
 from rotation.connectors.ssh import Ssh
@@ -18,7 +19,7 @@ from workspace.errors import Invalid
 if TYPE_CHECKING:
     from workspace.models import Account
 
-REGISTRY: Final = Registry((ByHand, HttpApi, Ldap, MariaDb, Postgres, RedisAcl, Ssh))
+REGISTRY: Final = Registry((ByHand, HttpApi, Ldap, MariaDb, Postgres, RabbitMq, RedisAcl, Ssh))
 
 
 def of(account: "Account", *, timeout: float) -> Connector:

@@ -56,13 +56,9 @@ def running(
             raise RuntimeError(f"{command[-1]} did not start: {log.read_text(errors='replace')[-2000:]}")
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        finally:
-            _end_session(process.pid)
+        process.kill()  # its data is thrown away
+        process.wait(STOP_SECONDS)
+        _end_session(process.pid)
 
 
 def _end_session(session: int) -> None:
