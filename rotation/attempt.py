@@ -30,6 +30,10 @@ class OutOfTime(Exception):
     """Another call might outlast this worker's time; somebody goes on where this one stopped."""
 
 
+class NewRejected(Exception):
+    """The new password was rejected, between others that should be."""
+
+
 class AdminRejected(TargetError):
     """The target rejected the login of the admin account, not that of the account itself."""
 
@@ -161,10 +165,10 @@ class Attempt:
         return accepted
 
     def rejects(self, wrong: Secret) -> bool:
-        """The same for a password that should be wrong. Where this failed login would be one too many, the new
-        password is shown first, which sets the target's count back."""
-        if self.limit is not None and (budget.left(self.account, self.limit) or 0) < 1:
-            self.accepts(self.new)
+        """The same for a password that should be wrong. Where no failed login would be left after it, the new
+        password is shown first, which sets the target's count back. Raises NewRejected when that fails."""
+        if not self.may_spend(1) and not self.accepts(self.new):
+            raise NewRejected
         return not self.accepts(wrong)
 
     def may_spend(self, logins: int) -> bool:

@@ -15,6 +15,7 @@ from rotation.connectors.base import Capabilities
 from rotation.models import FailedLogins
 from workspace.models import Account
 
+LEAST: Final = 2
 WINDOW: Final = timedelta(minutes=30)
 
 _PAY: Final = """
@@ -36,9 +37,13 @@ class Spent(Exception):
 
 
 def limit_of(account: Account, capabilities: Capabilities) -> int | None:
-    """How many failed logins running the account may see from us; None: its target locks nobody."""
+    """How many failed logins running the account may see from us; None: its target locks nobody.
+
+    Two at least: one to see a wrong password rejected, one for the login after it that should succeed.
+    """
     own = account.lockout_budget
-    return capabilities.failed_logins if own is None else max(1, own)
+    limit = capabilities.failed_logins if own is None else own
+    return None if limit is None else max(LEAST, limit)
 
 
 def pay(account: Account, limit: int | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from rotation.attempt import Attempt
+from rotation.attempt import Attempt, NewRejected
 from rotation.connectors.base import FailureKind, TargetError
 from workspace import accounts
 from workspace.crypto import Secret
@@ -71,8 +71,15 @@ def prove(attempt: Attempt, old: Sequence[SecretVersion]) -> Proof | None:
     Of many old ones only as many are asked about as there is time for. Accepted ones are the proof's `alive`.
     Raises AcceptsAnything, TargetError, OutOfTime.
     """
-    if attempt.limit is not None and not attempt.accepts(attempt.new):  # before failed logins are spent on others
+    try:
+        return _prove(attempt, old)
+    except NewRejected:
         return None
+
+
+def _prove(attempt: Attempt, old: Sequence[SecretVersion]) -> Proof:
+    if attempt.limit is not None:  # before failed logins are spent on others
+        _see_accepted(attempt)
     answers: dict[SecretVersion, bool] = {}
     for version in old:
         if answers and not attempt.has_time(CALLS_AFTER_EACH):
@@ -83,8 +90,7 @@ def prove(attempt: Attempt, old: Sequence[SecretVersion]) -> Proof | None:
         raise AcceptsAnything
     truncated = _truncated(attempt)
     truncated_at = timezone.now() if truncated is False else None
-    if not attempt.accepts(attempt.new):
-        return None
+    _see_accepted(attempt)
     return Proof(
         timezone.now(), attempt.canary_at, truncated_at, rejected_at, bool(truncated),
         [version for version, rejected in answers.items() if rejected],
@@ -92,9 +98,14 @@ def prove(attempt: Attempt, old: Sequence[SecretVersion]) -> Proof | None:
     )  # fmt: skip
 
 
+def _see_accepted(attempt: Attempt) -> None:
+    if not attempt.accepts(attempt.new):
+        raise NewRejected
+
+
 def _truncated(attempt: Attempt) -> bool | None:
     """Whether the target takes the candidate without its last character; None where it is not asked: it cannot be, it
-    was found already, or a failed login more could lock the account."""
+    was found already, or no failed login would be left after it."""
     job, text = attempt.job, attempt.new.reveal()
     known = job.truncated_rejected_at is not None or TRUNCATES in job.follow_ups
     if known or not attempt.connector.capabilities.may_truncate or len(text) < 2 or not attempt.may_spend(1):
