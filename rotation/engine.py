@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from rotation import budget, exposures, failpoints, jobs, passwords, queue, recovery, wake
+from rotation import budget, exposures, failpoints, jobs, passwords, queue, recovery, verification, wake
 from rotation.attempt import Attempt, OutOfTime, time_limit
 from rotation.connectors.base import FailureKind, TargetError
 from rotation.jobs import Lease, Move
@@ -233,6 +233,7 @@ def _finish(attempt: Attempt, *moves: Move, **changes: object) -> None:
     with transaction.atomic():
         jobs.finish(attempt.lease, *moves, Move(JobState.DONE), **changes)
         closed = exposures.close_proved(attempt.job, actor=ENGINE)
+        verification.proved(account)
         audit.record(
             attempt.job.workspace, "rotation.done", attempt.job, actor=ENGINE, account=str(account.pk),
             version=attempt.candidate.number, exposures_closed=closed,

@@ -1,16 +1,17 @@
 """Verbs on exposures: opened by a departure, closed by proof; the last one to close completes the offboarding."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from rotation.models import Decision, Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
 from workspace import audit, bulk
 from workspace.access import Knowledge
 from workspace.audit import Actor
-from workspace.models import RotationPolicy, SecretVersion
+from workspace.models import Reveal, RotationPolicy, SecretVersion
 from workspace.transactions import atomic
 
 
@@ -48,19 +49,27 @@ def write(known: Collection[Knowledge], **columns: Any) -> int:
 @atomic()
 def close_proved(job: RotationJob, *, actor: Actor) -> int:
     """Close the exposures of the job's account whose every version the person could have known is dead; how many."""
+    known = Q(visible_from__isnull=False) | Exists(Reveal.objects.filter(version=OuterRef("pk")))
     alive = SecretVersion.objects.filter(
-        account_id=OuterRef("account_id"), visible_from__isnull=False, proved_dead_at=None,
-        number__lte=OuterRef("version__number"),
-    )  # fmt: skip
-    dead = Exposure.objects.open().filter(account_id=job.account_id).exclude(Exists(alive))
+        known, account_id=OuterRef("account_id"), proved_dead_at=None, number__lte=OuterRef("version__number")
+    )
+    dead = Exposure.objects.unended().filter(account_id=job.account_id).exclude(Exists(alive))
     return _close(dead, Outcome.PROVED_DEAD, job, actor)
 
 
 @atomic()
 def close_changed_by_hand(job: RotationJob, new: SecretVersion, *, actor: Actor) -> int:
     """Close the exposures of the job's account on a person's word that `new` replaced what was known; how many."""
-    known_before = Exposure.objects.open().filter(account_id=job.account_id, version__number__lt=new.number)
+    known_before = Exposure.objects.unended().filter(account_id=job.account_id, version__number__lt=new.number)
     return _close(known_before, Outcome.CHANGED_BY_HAND, job, actor)
+
+
+@atomic()
+def close_accepted(job: RotationJob, *, until: datetime, reason: str, actor: Actor) -> int:
+    """Close the open exposures of the job's account until a date, on a person's word that the risk is borne."""
+    still = Exposure.objects.open().filter(account_id=job.account_id)
+    accepted = {"accepted_by": actor.to_json(), "accepted_until": until, "accepted_reason": reason[:300]}
+    return _close(still, Outcome.RISK_ACCEPTED, job, actor, **accepted)
 
 
 @atomic()
@@ -92,10 +101,10 @@ def unattended() -> list[Exposure]:
     return list(wanted.exclude(Exists(live)).select_related("account", "workspace").order_by(F("opened_at")))
 
 
-def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor) -> int:
+def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor, **more: Any) -> int:
     rows = list(closing.select_for_update(of=("self",)).values_list("pk", "offboarding_id"))
     closed = Exposure.objects.filter(pk__in=[pk for pk, _ in rows])
-    closed.update(closed_at=timezone.now(), outcome=outcome, closed_by=job)
+    closed.update(closed_at=timezone.now(), outcome=outcome, closed_by=job, **more)
     offboardings = Offboarding.objects.filter(pk__in={offboarding for _, offboarding in rows if offboarding})
     for offboarding in offboardings.select_related("workspace").order_by("pk"):
         complete_if_closed(offboarding, actor=actor)

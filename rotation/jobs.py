@@ -9,11 +9,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from rotation import failpoints, queue, targets, wake
-from rotation.models import MassRemoval, RotationJob, RotationStep
+from rotation.models import Exposure, MassRemoval, RotationJob, RotationStep, Verification
 from rotation.queue import Lease, claim, claim_next
 from rotation.states import MOVES, JobState
 from workspace import audit, bulk, notices
@@ -27,6 +27,7 @@ PRIVILEGED, ORDINARY, ROUTINE = 0, 1, 2
 LONGEST_WAIT: Final = 3600.0
 FAILURES_UNTIL_ASKED: Final = 8
 ADMIN_REJECTED: Final = "admin_rejected"
+RISK_ACCEPTED: Final = "risk_accepted"
 DEPARTURE: Final = "Offboarding: "
 """How the cause of a job begins that a departure set off."""
 
@@ -78,8 +79,7 @@ def request(
     return [job_id for job_id, _ in found]
 
 
-# Jobs under way take over what their accounts' open exposures ask for. One whose risk was accepted is parked; somebody
-# else's exposure ends that.
+# Jobs under way take over what their accounts' open exposures ask for.
 _URGE: Final = """
 UPDATE rotation_rotationjob j
    SET exposures = e.number, priority = least(j.priority, CASE WHEN a.is_privileged THEN 0 ELSE 1 END)
@@ -92,8 +92,27 @@ UPDATE rotation_rotationjob j
 
 
 def _urge(account_ids: list[UUID]) -> None:
+    """What is under way becomes as urgent as its exposures. A job whose risk was accepted rests until its date; that
+    somebody else left in between ends the rest."""
     with connection.cursor() as cursor:
         cursor.execute(_URGE, {"accounts": account_ids})
+    resting = RotationJob.objects.filter(
+        account_id__in=account_ids, state=JobState.NEEDS_HUMAN, failure_code=RISK_ACCEPTED
+    )
+    for job in resting.filter(Exists(Exposure.objects.open().filter(account=OuterRef("account")))):
+        _again(job, "somebody's exposure is open again")
+
+
+@transaction.atomic
+def on_demand(account: Account, *, actor: Actor, cause: str) -> RotationJob:
+    """A person wants an account rotated; one that is wanted already is left as it is. Raises Refused for a rotation
+    that waits for a person."""
+    (job_id,) = request(account.workspace, [account], cause=cause)
+    job = RotationJob.objects.select_related("account", "workspace").get(pk=job_id)
+    if job.state in {JobState.NEEDS_HUMAN, JobState.WAITING}:
+        raise Refused(f"{job} waits already: “{job.failure_code}”. Go on there.")
+    audit.record(account.workspace, "rotation.requested", job, actor=actor, account=str(account.pk))
+    return job
 
 
 def announce_due(*, limit: int = 500) -> int:
@@ -225,17 +244,31 @@ def retry(job: RotationJob, *, actor: Actor) -> RotationJob:
 
 
 def resume_after_admin() -> int:
-    """Go on with the jobs that a rejected admin login stopped, and whose account has another admin password or another
-    admin account by now; how many."""
+    """Go on with the jobs that a rejected admin login stopped, once the account has another admin password or another
+    admin account, or the rejected one was seen accepted again; how many."""
     versions = SecretVersion.objects.current().filter(account=OuterRef("account__admin_account"))
     stopped = RotationJob.objects.filter(state=JobState.NEEDS_HUMAN, failure_code=ADMIN_REJECTED)
     stopped = stopped.annotate(known=Subquery(versions.values("pk")))
-    mended = stopped.filter(~Q(known=F("admin_version")) | Q(known=None))
+    accepted = Verification.objects.filter(
+        account=OuterRef("account__admin_account"), verified_at__gt=OuterRef("asked_at")
+    )
+    mended = stopped.filter(~Q(known=F("admin_version")) | Q(known=None) | Q(Exists(accepted)))
     with transaction.atomic():
         jobs = list(mended.select_related("account", "workspace").select_for_update(skip_locked=True, of=("self",)))
         for job in jobs:
             _again(job, "the admin account has another password now")
     return len(jobs)
+
+
+def park(job: RotationJob, *, until: datetime) -> None:
+    """Let a job whose row the caller holds rest: nothing is open that it would end, until that date."""
+    now, detail = timezone.now(), f"The risk is accepted until {until:%Y-%m-%d %H:%M} UTC."
+    _step(job, job.fence + 1, JobState(job.state), JobState.NEEDS_HUMAN, f"{RISK_ACCEPTED}: {detail}", now).save()
+    RotationJob.objects.filter(pk=job.pk).update(
+        state=JobState.NEEDS_HUMAN, resume_state=job.resume_state or JobState.QUEUED, failure_code=RISK_ACCEPTED,
+        failure_detail=detail, fence=F("fence") + 1, lease_until=None, asked_at=None,
+    )  # fmt: skip
+    notices.resolve(job.workspace, Notice.Kind.ROTATION_NEEDS_HUMAN, job)
 
 
 def _again(job: RotationJob, note: str) -> None:

@@ -40,6 +40,10 @@ class ExposureQuerySet(TenantQuerySet["Exposure"]):
     def open(self) -> "ExposureQuerySet":
         return self.filter(closed_at=None)
 
+    def unended(self) -> "ExposureQuerySet":
+        """Those whose password may be alive and is to die: open, or closed for a time on somebody's word."""
+        return self.filter(Q(closed_at=None) | Q(outcome=Outcome.RISK_ACCEPTED))
+
 
 class Exposure(TenantModel):
     """That a person who left, or lost access, could have known a password that may still be alive.

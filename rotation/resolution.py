@@ -1,4 +1,7 @@
-"""A person's answer to a rotation that waits for one: "I changed it, this is the new password"."""
+"""A person's answer to a rotation that waits for one: “I changed it: verify this password”, “use the admin account”.
+
+The third, "accept the risk until…", is `rotation.risk`.
+"""
 
 from typing import Final
 
@@ -13,7 +16,7 @@ from workspace import accounts, audit
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused
-from workspace.models import SecretVersion
+from workspace.models import Account, SecretVersion
 
 KNOWN_BEFORE: Final = 20
 
@@ -47,6 +50,22 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
         jobs.finish(lease, Move(JobState.DONE, "a person changed it by hand"), candidate=candidate)
         exposures.close_changed_by_hand(job, candidate, actor=actor)
     return job
+
+
+@transaction.atomic
+def use_admin(job: RotationJob, admin: Account, *, actor: Actor) -> RotationJob:
+    """Name the account whose password may reset this one, and go on with it.
+
+    Raises Refused for a job that waits for nobody, Invalid for an account that cannot be the admin: of another
+    workspace, itself, without a stored password, or where the connector knows no reset by another login.
+    """
+    account = job.account
+    if not connectors.of(account, timeout=1).capabilities.admin_reset:
+        raise Invalid("No other login can reset this one on such a target.", field="admin_account")
+    if accounts.current_version(admin) is None and admin.workspace_id == account.workspace_id:
+        raise Invalid(f"No password is stored for {admin}. Enter it there first.", field="admin_account")
+    accounts.update(account, actor=actor, admin_account=admin)
+    return jobs.retry(job, actor=actor)
 
 
 def _refuse_known(job: RotationJob, password: Secret) -> None:

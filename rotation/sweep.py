@@ -1,23 +1,37 @@
 """What is looked for every few seconds, because the broker may lose everything and the rows are the truth."""
 
 import logging
+import time
+from typing import Final
 
-from rotation import exposures, jobs, orphans, safeguard
+from rotation import exposures, jobs, orphans, risk, safeguard, schedule, verification
 from workspace import audit
 from workspace.models import Workspace
 
 logger = logging.getLogger(__name__)
 
+UPKEEP_SECONDS: Final = 60.0
+
 
 def once() -> None:
     """Announce due rotations, want what a lost race left out, keep the queue of orphans, chain new audit events."""
     safeguard.time_out()
+    risk.reopen_due()
     attend()
     jobs.resume_after_admin()
     jobs.announce_due()
     orphans.settle_owned()
     orphans.find_lost()
     seal_audit()
+    if _turn.comes():
+        upkeep()
+
+
+def upkeep() -> None:
+    """What has time: rotations on a schedule, and the regular checks of stored passwords."""
+    schedule.begin_due()
+    verification.enrol()
+    verification.announce_due()
 
 
 def attend() -> int:
@@ -31,3 +45,20 @@ def attend() -> int:
 def seal_audit() -> None:
     for workspace in Workspace.objects.filter(pk__in=audit.unchained().values("workspace")):
         audit.seal(workspace)
+
+
+class _Turn:
+    """Comes at the first look and then once a minute."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def comes(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + UPKEEP_SECONDS
+        return True
+
+
+_turn: Final = _Turn()

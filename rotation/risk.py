@@ -1,0 +1,58 @@
+"""Accepting a risk until a date: what stays open is closed on a person's word, and opens again when the date passes."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from rotation import exposures, jobs
+from rotation.models import Exposure, Offboarding, Outcome, RotationJob
+from rotation.states import JobState
+from workspace import audit
+from workspace.audit import Actor
+from workspace.errors import Invalid, Refused
+
+LONGEST: Final = timedelta(days=366)
+REOPENER: Final = Actor.system("risk acceptance")
+
+
+@transaction.atomic
+def accept(job: RotationJob, *, until: datetime, reason: str, actor: Actor) -> int:
+    """Close the open exposures of the job's account until a date, and let the job rest so long; how many.
+
+    Raises Refused for a job that waits for nobody or an account without open exposures, Invalid for the date or an
+    empty reason.
+    """
+    job = RotationJob.objects.select_for_update(of=("self",)).select_related("account", "workspace").get(pk=job.pk)
+    if job.state not in {JobState.NEEDS_HUMAN, JobState.WAITING}:
+        raise Refused(f"{job} does not wait for a person.")
+    now = timezone.now()
+    if not now < until <= now + LONGEST:
+        raise Invalid("A risk is accepted until a day to come, within a year.", field="until")
+    if not reason.strip():
+        raise Invalid("Say why the risk is accepted: it is shown to auditors.", field="reason")
+    accepted = exposures.close_accepted(job, until=until, reason=reason.strip(), actor=actor)
+    if not accepted:
+        raise Refused(f"Nothing of {job.account} is open that could be accepted.")
+    jobs.park(job, until=until)
+    audit.record(
+        job.workspace, "exposure.risk_accepted", job, actor=actor, account=str(job.account_id), exposures=accepted,
+        until=until.isoformat(), reason=reason.strip(),
+    )  # fmt: skip
+    return accepted
+
+
+def reopen_due() -> int:
+    """Open again what was accepted until now, and go on with its rotations; how many exposures."""
+    now = timezone.now()
+    with transaction.atomic():
+        over = Exposure.objects.filter(outcome=Outcome.RISK_ACCEPTED, accepted_until__lte=now)
+        rows = list(over.select_for_update(skip_locked=True, of=("self",)).select_related("account__workspace"))
+        Exposure.objects.filter(pk__in=[row.pk for row in rows]).update(closed_at=None, outcome="", closed_by=None)
+        offboardings = {row.offboarding_id for row in rows if row.offboarding_id}
+        Offboarding.objects.filter(pk__in=offboardings).update(completed_at=None)
+        for account in {row.account for row in rows}:
+            audit.record(account.workspace, "exposure.reopened", account, actor=REOPENER)
+            jobs.request(account.workspace, [account], cause="The risk was accepted until now")
+    return len(rows)
