@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 ENGINE: Final = Actor.system("rotation engine")
 DRAIN_SECONDS: Final = 4.0
 OLD_AT_A_TIME: Final = 5
+AGAIN: Final = "A password became known while the last one was changed"
 
 
 def work(*, worker: str) -> int:
@@ -239,7 +240,7 @@ def _finish(attempt: Attempt, *moves: Move, **changes: object) -> None:
             version=attempt.candidate.number, exposures_closed=closed,
         )  # fmt: skip
         if account.exposures.open().exists():
-            jobs.request(account.workspace, [account], cause="A password became known while the last one was changed")
+            jobs.request(account.workspace, [account], cause=AGAIN)
 
 
 def _superseded(attempt: Attempt) -> bool:
