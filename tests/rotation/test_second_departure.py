@@ -16,7 +16,7 @@ from tests.rotation.model_target import ModelConnector, Server
 from tests.rotation.running import current_password, run, run_when_due
 from workspace import access, accounts
 from workspace.audit import Actor
-from workspace.models import Account, SecretVersion, User
+from workspace.models import Account, SecretVersion, User, Workspace
 
 TWO_PASSWORDS = Capabilities(
     self_change=True, admin_reset=True, closes_sessions=True, can_verify=True, two_passwords=True, failed_logins=None,
@@ -61,6 +61,7 @@ def test_whenever_a_second_person_leaves_what_they_knew_is_proved_dead(
     acme: Company, server: Server, monkeypatch: pytest.MonkeyPatch, capabilities: Capabilities, fault: str
 ) -> None:
     monkeypatch.setattr(ModelConnector, "capabilities", capabilities)
+    Workspace.objects.filter(pk=acme.workspace.pk).update(mass_removal_people=1000)  # many leave here, one by one
     moments = moments_of(acme, server, monkeypatch, fault)
     assert len(moments) > 15
     for number, moment in enumerate(moments):
@@ -148,7 +149,7 @@ def test_one_who_could_have_seen_the_new_password_needs_a_further_rotation(
 
     chained = RotationJob.objects.live().get(account=acme.account)
     assert chained.cause == engine.AGAIN
-    assert Exposure.objects.open().get().offboarding.user == second
+    assert Exposure.objects.open().get().user == second
     assert run(chained).state == JobState.DONE
     assert not Exposure.objects.open().exists()
 

@@ -41,6 +41,7 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "scim_doctor": lambda rival: ("acme",),
     "prune": lambda rival: ("--days", "1"),
     "connectors": lambda rival: (),
+    "verify_accounts": lambda rival: ("acme",),
     "revoke_scim_token": lambda rival: ("acme", strangers.everything(rival)["ScimToken"][0]["id"]),
 }
 # These name nobody, so they succeed and stay at home; prune keeps what is younger than its days, whosever it is.
@@ -50,6 +51,7 @@ WITHIN_ACME = {
     "issue_scim_token",
     "prune",
     "purge_workspace",
+    "verify_accounts",
     "verify_audit",
     "workspace_status",
 }
