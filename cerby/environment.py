@@ -76,6 +76,10 @@ class Environment(BaseSettings):
     lease_seconds: float = Field(
         120, gt=0, description="How long a worker holds a rotation; above the task time limit, which is half of it."
     )
+    access_loss_seconds: float = Field(
+        60, ge=0, description="How long people who lost access to an account have to be given it back before what they"
+        " could have known is changed, in seconds.",
+    )  # fmt: skip
     allow_loopback_targets: bool = Field(
         False, description="Let accounts name targets on this very machine. On in demo, development and test."
     )

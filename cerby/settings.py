@@ -172,6 +172,7 @@ WAKE_AGAIN_SECONDS = ENVIRONMENT.wake_again_seconds
 TARGET_CONCURRENCY = ENVIRONMENT.target_concurrency
 CALL_TIMEOUT_SECONDS = ENVIRONMENT.call_timeout_seconds
 LEASE_SECONDS = ENVIRONMENT.lease_seconds
+ACCESS_LOSS_SECONDS = ENVIRONMENT.access_loss_seconds
 ALLOW_LOOPBACK_TARGETS = ENVIRONMENT.allow_loopback_targets or not ENVIRONMENT.is_production
 SCIM_TOKEN_DAYS = ENVIRONMENT.scim_token_days
 PROVISIONING_LOG_DAYS = ENVIRONMENT.provisioning_log_days

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Final
 
-from rotation import exposures, jobs, orphans, risk, safeguard, schedule, verification
+from rotation import exposures, guests, jobs, orphans, risk, safeguard, schedule, triggers, verification
 from workspace import audit
 from workspace.models import Workspace
 
@@ -14,21 +14,24 @@ UPKEEP_SECONDS: Final = 60.0
 
 
 def once() -> None:
-    """Announce due rotations, want what a lost race left out, keep the queue of orphans, chain new audit events."""
+    """End what is past its time, settle what was lost, announce due rotations, want those that a lost race left out,
+    chain new audit events."""
+    guests.end_expired()
+    triggers.settle_due()
     safeguard.time_out()
     risk.reopen_due()
     attend()
     jobs.resume_after_admin()
     jobs.announce_due()
-    orphans.settle_owned()
-    orphans.find_lost()
     seal_audit()
     if _turn.comes():
         upkeep()
 
 
 def upkeep() -> None:
-    """What has time: rotations on a schedule, and the regular checks of stored passwords."""
+    """What has time: the queue of orphans, rotations on a schedule, and the regular checks of stored passwords."""
+    orphans.settle_owned()
+    orphans.find_lost()
     schedule.begin_due()
     verification.enrol()
     verification.announce_due()

@@ -13,7 +13,7 @@ from django.db import connection
 from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 
-from rotation import offboarding
+from rotation import offboarding, triggers
 from scim import documents, etags, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
 from scim.errors import InvalidValue
@@ -237,7 +237,7 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
                 attributes=wishes.attributes, managed=True,
             )  # fmt: skip
         if wishes.members is not None:
-            self._note(teams.set_members(self.obj, wishes.members, actor=self.actor))
+            self._note(triggers.set_members(self.obj, wishes.members, actor=self.actor))
             self.obj = teams.lock(self.obj)
 
     def finish(self) -> None:
@@ -245,7 +245,7 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
 
     def delete(self) -> None:
         self.changed.add("members")
-        teams.disband(self.obj, actor=self.actor)
+        triggers.disband(self.obj, actor=self.actor)
 
     def has_more_members_than(self, number: int) -> bool:
         return TeamMembership.objects.filter(team=self.obj, left_at=None)[: number + 1].count() > number
@@ -257,9 +257,9 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
                 case Add():
                     self._note(teams.add_members(self.obj, ids, actor=self.actor))
                 case Remove():
-                    self._note(teams.remove_members(self.obj, ids, actor=self.actor))
+                    self._note(triggers.remove_members(self.obj, ids, actor=self.actor))
                 case _:
-                    self._note(teams.set_members(self.obj, ids, actor=self.actor))
+                    self._note(triggers.set_members(self.obj, ids, actor=self.actor))
 
     def _note(self, change: Change) -> None:
         if change.joined or change.left:

@@ -4,6 +4,7 @@ Grants and memberships with their end times are the ledger: what a person could 
 past as it was, so the order in which a provider ends things changes nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -65,12 +66,14 @@ def grant(
 
 
 @transaction.atomic
-def end(live: Grant, *, actor: Actor, reason: str) -> None:
-    """End a grant; one that has ended stays as it is."""
+def end(live: Grant, *, actor: Actor, reason: str) -> bool:
+    """End a grant; whether that ended it: one that has ended stays as it is."""
     now = timezone.now()
     ended_at = Greatest(Value(now), F("granted_at"))  # another machine's clock may be ahead of ours
-    if Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=ended_at, end_reason=reason[:200]):
-        audit.record(live.workspace, "grant.ended", live.account, actor=actor, grant=str(live.id), reason=reason)
+    if not Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=ended_at, end_reason=reason[:200]):
+        return False
+    audit.record(live.workspace, "grant.ended", live.account, actor=actor, grant=str(live.id), reason=reason)
+    return True
 
 
 @transaction.atomic
@@ -159,49 +162,85 @@ def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
     return secret
 
 
-# Every span in which the person had the account, directly or while a team they were in had it, laid over the span
-# in which each version was shown; and every version they saw or typed, whatever the spans say. Ends are exclusive.
+# Every span in which people had the account, directly or while a team they were in had it, laid over the span in
+# which each version was shown; and every version they saw or typed, whatever the spans say. Ends are exclusive.
 # Versions proved dead are nobody's knowledge any more. OFFSET 0 holds the planner to one look into the index for each
 # account: right after many accounts were added it would compare all of them with all.
 _COULD_HAVE_KNOWN: Final = """
 WITH access AS (
-    SELECT g.account_id, g.granted_at AS since, coalesce(g.ended_at, 'infinity') AS until
-      FROM workspace_grant g WHERE g.user_id = %(user)s
+    SELECT g.user_id, g.account_id, g.granted_at AS since, coalesce(g.ended_at, 'infinity') AS until
+      FROM workspace_grant g WHERE g.user_id = ANY(%(users)s)
     UNION ALL
-    SELECT g.account_id, greatest(g.granted_at, m.joined_at),
+    SELECT m.user_id, g.account_id, greatest(g.granted_at, m.joined_at),
            least(coalesce(g.ended_at, 'infinity'), coalesce(m.left_at, 'infinity'))
       FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
-     WHERE m.user_id = %(user)s
+     WHERE m.user_id = ANY(%(users)s)
 ), seen AS (
-    SELECT r.version_id, r.account_id, min(r.at) AS at
+    SELECT r.user_id, r.version_id, r.account_id, min(r.at) AS at
       FROM workspace_reveal r JOIN workspace_secretversion v ON v.id = r.version_id
-     WHERE r.user_id = %(user)s AND v.proved_dead_at IS NULL GROUP BY r.version_id, r.account_id
+     WHERE r.user_id = ANY(%(users)s) AND v.proved_dead_at IS NULL GROUP BY r.user_id, r.version_id, r.account_id
 ), known AS (
-    SELECT v.id, min(greatest(access.since, v.visible_from)) AS since
+    SELECT access.user_id, v.id, min(greatest(access.since, v.visible_from)) AS since
       FROM access CROSS JOIN LATERAL (
            SELECT id, visible_from, visible_until FROM workspace_secretversion
             WHERE account_id = access.account_id AND proved_dead_at IS NULL AND visible_from IS NOT NULL OFFSET 0) v
-     WHERE access.since < access.until
+     WHERE (%(accounts)s::uuid[] IS NULL OR access.account_id = ANY(%(accounts)s)) AND access.since < access.until
        AND access.since < coalesce(v.visible_until, 'infinity') AND v.visible_from < access.until
-     GROUP BY v.id
+     GROUP BY access.user_id, v.id
     UNION ALL
-    SELECT version_id, at FROM seen
+    SELECT user_id, version_id, at FROM seen
+     WHERE %(accounts)s::uuid[] IS NULL OR account_id = ANY(%(accounts)s)
 )
-SELECT DISTINCT ON (v.account_id) v.account_id, v.id, min(known.since),
-       (SELECT min(seen.at) FROM seen WHERE seen.account_id = v.account_id), account.is_privileged
+SELECT DISTINCT ON (known.user_id, v.account_id) known.user_id, v.account_id, v.id, min(known.since),
+       (SELECT min(seen.at) FROM seen WHERE seen.account_id = v.account_id AND seen.user_id = known.user_id),
+       account.is_privileged
   FROM known
   JOIN workspace_secretversion v ON v.id = known.id
   JOIN workspace_account account ON account.id = v.account_id
- GROUP BY v.account_id, v.id, v.number, account.is_privileged
- ORDER BY v.account_id, v.number DESC
+ GROUP BY known.user_id, v.account_id, v.id, v.number, account.is_privileged
+ ORDER BY known.user_id, v.account_id, v.number DESC
+"""
+
+# Who of these people, all with access, reaches which of these accounts now.
+_REACHING: Final = """
+SELECT g.user_id, g.account_id FROM workspace_grant g
+ WHERE g.account_id = ANY(%(accounts)s) AND g.user_id = ANY(%(users)s) AND g.ended_at IS NULL
+   AND (g.expires_at IS NULL OR g.expires_at > %(now)s)
+UNION
+SELECT m.user_id, g.account_id FROM workspace_grant g
+  JOIN workspace_team t ON t.id = g.team_id AND t.disbanded_at IS NULL
+  JOIN workspace_teammembership m ON m.team_id = t.id AND m.left_at IS NULL AND m.user_id = ANY(%(users)s)
+ WHERE g.account_id = ANY(%(accounts)s) AND g.ended_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > %(now)s)
 """
 
 
 def could_have_known(user: User) -> list[Knowledge]:
     """What the person could have known of passwords that may still be alive, one per account, in one statement."""
+    return [item for _, item in _knowledge([user.pk], None)]
+
+
+def known_and_out_of_reach(
+    user_ids: Collection[UUID], account_ids: Collection[UUID]
+) -> list[tuple[UUID, Knowledge]]:
+    """Of these accounts, what each of these people could have known and does not reach now. Whoever has no access to
+    the workspace is left out: their departure wrote down what they could have known. A fixed number of statements."""
+    active = list(User.objects.filter(pk__in=user_ids, is_active=True).values_list("pk", flat=True))
+    if not active or not account_ids:
+        return []
+    known = _knowledge(active, account_ids)
     with connection.cursor() as cursor:
-        cursor.execute(_COULD_HAVE_KNOWN, {"user": user.pk})
-        return [Knowledge(*row) for row in cursor.fetchall()]
+        cursor.execute(_REACHING, {"users": active, "accounts": list(account_ids), "now": timezone.now()})
+        reaching = set(cursor.fetchall())
+    return [(user_id, item) for user_id, item in known if (user_id, item.account_id) not in reaching]
+
+
+def _knowledge(
+    user_ids: Collection[UUID], account_ids: Collection[UUID] | None
+) -> list[tuple[UUID, Knowledge]]:
+    accounts = None if account_ids is None else list(account_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(_COULD_HAVE_KNOWN, {"users": list(user_ids), "accounts": accounts})
+        return [(row[0], Knowledge(*row[1:])) for row in cursor.fetchall()]
 
 
 def _unexpired(now: datetime) -> Q:

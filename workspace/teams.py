@@ -116,11 +116,11 @@ def remove_members(team: Team, user_ids: Collection[UUID], *, actor: Actor) -> C
 
 
 @atomic()
-def disband(team: Team, *, actor: Actor) -> None:
-    """End the team, its memberships and its grants. The rows stay as the ledger; the name is free again."""
+def disband(team: Team, *, actor: Actor) -> frozenset[UUID]:
+    """End the team, its memberships and its grants; who was in it. The rows stay as the ledger, the name is free."""
     team = lock(team)
     if team.disbanded_at is not None:
-        return
+        return frozenset()
     members = _members(team)
     _lock_people(team, members)
     left = _leave(team, members)
@@ -131,6 +131,7 @@ def disband(team: Team, *, actor: Actor) -> None:
     team.disbanded_at = team.updated_at = now
     team.save(update_fields=["disbanded_at", "updated_at"])
     audit.record(team.workspace, "team.disbanded", team, actor=actor, memberships=len(left), grants=ended)
+    return left
 
 
 def _for_update() -> TenantQuerySet[Team]:

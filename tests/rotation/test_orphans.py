@@ -48,7 +48,7 @@ def test_what_nobody_else_owned_goes_into_the_queue(acme: Company, rival: Compan
 
 def test_what_never_had_an_owner_is_no_orphan(acme: Company) -> None:
     leave(acme.member)
-    sweep.once()
+    sweep.upkeep()
     assert not Orphan.objects.exists()
 
 
@@ -74,14 +74,14 @@ def test_an_owner_lost_by_another_way_is_found_by_the_sweep(acme: Company, how: 
     else:
         access.end(access.live_grants(acme.member, account).get(), actor=TESTS, reason="over")
         access.grant(account, acme.team, actor=TESTS, role=GrantRole.OWNER)
-        sweep.once()
+        sweep.upkeep()
         assert queue(acme) == set()
         if how == "team emptied":
             teams.remove_members(acme.team, [acme.member.pk], actor=TESTS)
         else:
             teams.disband(acme.team, actor=TESTS)
-    sweep.once()
-    sweep.once()
+    sweep.upkeep()
+    sweep.upkeep()
     assert queue(acme) == {"Lost"}
     assert Orphan.objects.count() == 1
 
@@ -90,7 +90,7 @@ def test_the_sweep_looks_at_what_was_lost_lately_only(acme: Company) -> None:
     account = owned(acme, "Lost", acme.member)
     long_ago = timezone.now() - timedelta(days=1)
     Grant.objects.filter(account=account).update(granted_at=long_ago, ended_at=long_ago)
-    sweep.once()
+    sweep.upkeep()
     assert queue(acme) == set()
 
 
@@ -203,7 +203,7 @@ def test_what_is_owned_again_or_gone_leaves_the_queue(acme: Company, how: str, o
         access.grant(account, acme.owner, actor=TESTS, role=GrantRole.OWNER)
     else:
         Account.objects.filter(pk=account.pk).update(archived_at=timezone.now())
-    sweep.once()
+    sweep.upkeep()
     assert Orphan.objects.get().outcome == outcome
     assert Notice.objects.get(kind=Notice.Kind.ORPHAN).resolved_at is not None
 

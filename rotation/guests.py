@@ -1,0 +1,49 @@
+"""Access that ends by itself: a guest's grant and a guest's own time in the workspace. The sweep writes the end down.
+
+What lies past its time lets nobody in even before that (`access.reachable_accounts`).
+"""
+
+from typing import Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from rotation import offboarding, triggers
+from rotation.models import LossKind
+from workspace import people
+from workspace.audit import Actor
+from workspace.models import Grant, User
+from workspace.transactions import atomic
+
+EXPIRY: Final = Actor.system("guest expiry")
+EXPIRED: Final = "Guest access expired."
+AT_ONCE: Final = 200
+
+
+def end_expired() -> int:
+    """End what is past its time, some at a turn; how many."""
+    now = timezone.now()
+    grants = Grant.objects.filter(ended_at=None, expires_at__lte=now).order_by("expires_at")
+    guests = User.objects.filter(is_active=True, workspace__isnull=False, expires_at__lte=now).order_by("expires_at")
+    ended = [_end_grant(pk) for pk in grants.values_list("pk", flat=True)[:AT_ONCE]]
+    left = [_offboard(user) for user in guests[:AT_ONCE]]
+    return sum(ended) + sum(left)
+
+
+@atomic()
+def _end_grant(grant_id: UUID) -> bool:
+    """Unless somebody gave it more time meanwhile."""
+    rows = Grant.objects.select_for_update(of=("self",)).select_related("account", "workspace", "user", "team")
+    grant = rows.filter(pk=grant_id, ended_at=None, expires_at__lte=timezone.now()).first()
+    if grant is None:
+        return False
+    triggers.end_grant(grant, actor=EXPIRY, reason=EXPIRED, kind=LossKind.GRANT_EXPIRED)
+    return True
+
+
+@atomic()
+def _offboard(user: User) -> bool:
+    user = people.lock(user)
+    if not user.is_active or user.expires_at is None or user.expires_at > timezone.now():
+        return False
+    return offboarding.offboard(user, actor=EXPIRY, cause=EXPIRED) is not None
