@@ -12,6 +12,7 @@ from rotation.connectors.postgres import Postgres
 from rotation.connectors.rabbitmq import RabbitMq
 from rotation.connectors.redis_acl import RedisAcl
 from rotation.connectors.registry import Registry
+from rotation.connectors.scim_target import ScimTarget
 from rotation.connectors.ssh import Ssh
 from workspace import hosts
 from workspace.errors import Invalid
@@ -19,7 +20,7 @@ from workspace.errors import Invalid
 if TYPE_CHECKING:
     from workspace.models import Account
 
-REGISTRY: Final = Registry((ByHand, HttpApi, Ldap, MariaDb, Postgres, RabbitMq, RedisAcl, Ssh))
+REGISTRY: Final = Registry((ByHand, HttpApi, Ldap, MariaDb, Postgres, RabbitMq, RedisAcl, ScimTarget, Ssh))
 
 
 def of(account: "Account", *, timeout: float) -> Connector:

@@ -94,7 +94,7 @@ class HttpApi(Connector):
         super().__init__(settings, username, timeout=timeout)
         self.capabilities = Capabilities(
             self_change=self._target.changed_by == "itself", admin_reset=self._target.changed_by == "admin",
-            closes_sessions=True, can_verify=bool(self._target.login_url),
+            closes_sessions=bool(self._target.sessions_url), can_verify=bool(self._target.login_url),
         )  # fmt: skip
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:

@@ -22,10 +22,12 @@ import httpcore
 from rotation.connectors import dial
 from rotation.connectors.base import FailureKind, Login, TargetError
 from rotation.connectors.secrecy import clean, text_of
+from workspace.crypto import Secret
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 MAX_WAIT_SECONDS: Final = 24 * 3600.0
 SCHEMES: Final = ("https", "http")
+NOT_IN_URLS: Final = frozenset(" \\#{}")
 # The request's framing and its way are ours alone to say.
 OUR_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "expect", "te", "trailer"}
@@ -165,10 +167,18 @@ def basic(login: Login) -> str:
     return "Basic " + base64.b64encode(f"{login.username}:{text_of(login.password)}".encode()).decode()
 
 
+def bearer(token: Secret) -> str:
+    """The value of `Authorization` (RFC 6750). Raises TargetError PERMISSION for what is no token."""
+    text = text_of(token)
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise TargetError(FailureKind.PERMISSION, "A token with such characters cannot stand in a header.")
+    return f"Bearer {text}"
+
+
 def checked_url(text: str) -> str:
     """The URL, if a request can go to it and nothing in it can be read in two ways. Raises ValueError."""
-    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text or "#" in text:
-        raise ValueError("must be a URL of printable ASCII characters, without spaces, backslashes or fragment")
+    if not text.isascii() or not text.isprintable() or set(text) & NOT_IN_URLS:
+        raise ValueError("must be a URL of printable ASCII characters, without spaces, backslashes, braces or fragment")
     parts = urlsplit(text)
     if parts.scheme not in SCHEMES or not parts.hostname:
         raise ValueError("must begin with https:// or http:// and name a host")

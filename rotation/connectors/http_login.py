@@ -103,7 +103,9 @@ def verify(settings: LoginSettings, username: str, password: Secret, *, deadline
     """
     if not settings.login_url:
         raise TargetError(
-            FailureKind.HUMAN, "No login call is declared for this account, so that nothing can be tried from here."
+            FailureKind.HUMAN,
+            "No login call is declared for this account, so that nothing can be tried from here. Declare one in its"
+            " settings and try again, or set a password by hand and enter it.",
         )
     login = Login(username, password)
     values: Values = {"username": username, "password": password}

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, urlencode
 
 from rotation.connectors.base import FailureKind, Login, TargetError
-from rotation.connectors.http_client import OUR_HEADERS, Answer, HttpClient, basic, checked_url
+from rotation.connectors.http_client import OUR_HEADERS, Answer, HttpClient, basic, bearer, checked_url
 from rotation.connectors.secrecy import text_of
 from workspace.crypto import Secret
 
@@ -157,12 +157,7 @@ def _authorization(kind: Authorization, login: Login | None) -> dict[str, str]:
         return {}
     if login is None:
         raise TargetError(FailureKind.AUTHENTICATION, "The password that the request is authorized by is not known.")
-    if kind == "basic":
-        return {"Authorization": basic(login)}
-    token = text_of(login.password)
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise TargetError(FailureKind.PERMISSION, "A token with such characters cannot stand in a header.")
-    return {"Authorization": f"Bearer {token}"}
+    return {"Authorization": basic(login) if kind == "basic" else bearer(login.password)}
 
 
 def _names(found: frozenset[str]) -> str:

@@ -148,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             return 401, {"detail": "the token is not valid"}
         if (self.command, steps) == ("GET", ["Users"]):
             wanted = query["filter"][0].removeprefix("userName eq ")
-            found = [self._resource(name) for name in self.service.people if json.dumps(name) == wanted]
+            found = [self._resource(name) for name in self.service.people if name == json.loads(wanted)]
             return 200, {"totalResults": len(found), "Resources": found}
         name = bytes.fromhex(steps[1]).decode() if len(steps) == 2 else ""
         if name not in self.service.people:
