@@ -1,5 +1,6 @@
 """Companies of any size, made in SQL: the servers under test are not what fills them."""
 
+import json
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -10,7 +11,6 @@ from uuid_utils.compat import uuid7
 from benchmarks.peers import floor
 from benchmarks.peers.stock.middleware import TOKEN as STOCK_TOKEN
 from benchmarks.servers import Server, Stage, opened
-from workspace import credentials
 
 # The people of a company are numbered from 1; their ids tell the number, in the order of UUIDs made one by one.
 _ID: Final = "(%(prefix)s || lpad(to_hex(n), 12, '0'))::uuid"
@@ -40,6 +40,7 @@ _FLOOR_PEOPLE: Final = f"""
         true))), true, now(), now() FROM generate_series(1, %(people)s) AS n
 """  # noqa: S608
 _PREFIX: Final = "01900000-0000-7000-8000-"
+_JSON: Final = ("--format", "json")
 COMPANY: Final = 1000
 """People that every server has from the start of a lifecycle."""
 
@@ -59,28 +60,20 @@ def person_id(server: Server, number: int) -> str:
 
 def cerby(stage: Stage, *, people: int = COMPANY, name: str = "cerby") -> Server:
     """Cerby with one workspace of so many people, and a token."""
-    url, workspace, issued = stage.database(name), uuid7(), credentials.issue("scim")
-    stage.migrate(url, "cerby.settings")
+    url = stage.database(name)
+    stage.manage(url, "migrate", "-v", "0")
+    workspace = json.loads(stage.manage(url, "create_workspace", "Acme", "--slug", "acme", *_JSON))["id"]
+    issued = stage.manage(url, "issue_scim_token", "acme", "--label", "Okta", "--show-token", *_JSON)
     with psycopg.connect(url) as connection:
-        connection.execute(
-            "INSERT INTO workspace_workspace (id, name, slug, rotation_policy, provider_assigns_owner, created_at)"
-            " VALUES (%s, 'Acme', 'acme', 'privileged', false, now())",
-            [workspace],
-        )
-        connection.execute(
-            "INSERT INTO scim_scimtoken (id, workspace_id, label, lookup, digest, created_at, created_by, expires_at)"
-            " VALUES (%s, %s, 'Okta', %s, %s, now(), '{}', now() + interval '1 year')",
-            [uuid7(), workspace, issued.lookup, issued.digest],
-        )
         connection.execute(_CERBY_PEOPLE, {"prefix": _PREFIX, "workspace": workspace, "people": people})
     _settle(url)
-    return stage.serve(name, "cerby.wsgi", database_url=url, token=issued.token.reveal())
+    return stage.serve(name, "cerby.wsgi", database_url=url, token=json.loads(issued)["token"])
 
 
 def stock(stage: Stage, *, people: int = COMPANY) -> Server:
     """Stock django-scim2 with so many people."""
     url = stage.database("stock")
-    stage.migrate(url, "benchmarks.peers.stock.settings", "--run-syncdb")
+    stage.manage(url, "migrate", "-v", "0", "--run-syncdb", settings="benchmarks.peers.stock.settings")
     with psycopg.connect(url) as connection:
         connection.execute(_STOCK_PEOPLE, {"people": people})
     _settle(url)

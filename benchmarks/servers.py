@@ -28,7 +28,7 @@ from cerby.engines import Addresses, Engines
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 START_SECONDS: Final = 60
-MIGRATE_SECONDS: Final = 180
+COMMAND_SECONDS: Final = 180
 WORKERS: Final = 2
 THREADS: Final = 8
 WEB_SERVERS: Final = ("gthread", "sync", "granian")
@@ -91,11 +91,14 @@ class Stage:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"of_{name}")))
         return urlunsplit(urlsplit(self.addresses.database_url)._replace(path=f"/of_{name}"))
 
-    def migrate(self, database_url: str, settings: str, *arguments: str) -> None:
-        """`manage.py migrate` under the settings of one of the projects."""
+    def manage(self, database_url: str, *arguments: str, settings: str = "cerby.settings") -> str:
+        """What a management command prints, under the settings of one of the projects."""
         environment = self._environment(database_url) | {"DJANGO_SETTINGS_MODULE": settings}
-        command = [sys.executable, "-m", "django", "migrate", "-v", "0", *arguments]
-        subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=MIGRATE_SECONDS)  # noqa: S603
+        command = [sys.executable, "-m", "django", *arguments]
+        done = subprocess.run(  # noqa: S603
+            command, check=True, cwd=ROOT, env=environment, timeout=COMMAND_SECONDS, stdout=subprocess.PIPE
+        )
+        return done.stdout.decode()
 
     def serve(
         self, name: str, application: str, *, database_url: str = "", token: str = "", base: str = "/scim/v2",

@@ -84,7 +84,8 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": parts.port or 5432,
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 10, "application_name": "cerby"},
+        # Whatever number: it lets `workspace.statements` prepare its own. Django's cursors never do.
+        "OPTIONS": {"connect_timeout": 10, "application_name": "cerby", "prepare_threshold": 5},
     }
 
 

@@ -9,7 +9,6 @@ import json
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
 from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 
@@ -20,7 +19,7 @@ from scim.errors import InvalidValue
 from scim.members import Add, GroupChanges, Remove, member_changes
 from scim.projection import Projection
 from scim.schemas import GROUP, USER
-from workspace import people, teams
+from workspace import people, statements, teams
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Role, Team, TeamMembership, User, Workspace
@@ -52,10 +51,8 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         """A page of people as documents, with one query for the groups of all of them."""
         groups: dict[UUID, list[tuple[UUID, str]]] = {user.id: [] for user in users}
         if groups and projection.wants("groups"):
-            with connection.cursor() as cursor:
-                cursor.execute(_GROUPS_OF, [list(groups)])
-                for user_id, team_id, name in cursor.fetchall():
-                    groups[user_id].append((team_id, name))
+            for user_id, team_id, name in statements.rows(_GROUPS_OF, [list(groups)]):
+                groups[user_id].append((team_id, name))
         return [projection.of(documents.user_document(user, groups[user.id])) for user in users]
 
     @property

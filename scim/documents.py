@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
-
 from scim import etags
 from scim.definitions import GROUP_URN, SCHEMAS, USER_URN, Definition
 from scim.errors import InvalidValue
@@ -19,6 +17,7 @@ from scim.filters import get
 from scim.http import Built
 from scim.members import member_ids
 from scim.paging import resource_location
+from workspace import statements
 from workspace.models import Role, Team, User
 from workspace.people import Profile
 
@@ -192,9 +191,8 @@ def members_of(team_ids: list[UUID]) -> dict[UUID, Built]:
     """The `members` of these teams; who has none is left out. The database builds the JSON: a team has 100,000."""
     location = json.dumps(resource_location("Users", ""))[:-1]
     one = len(team_ids) == 1
-    with connection.cursor() as cursor:
-        cursor.execute(_MEMBERS_OF_ONE if one else _MEMBERS_OF_MANY, [location, team_ids[0] if one else team_ids])
-        return {team_id: Built(members) for team_id, members in cursor.fetchall()}
+    found = statements.rows(_MEMBERS_OF_ONE if one else _MEMBERS_OF_MANY, [location, team_ids[0] if one else team_ids])
+    return {team_id: Built(members) for team_id, members in found}
 
 
 def _group_reference(team_id: UUID, display: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from scim.errors import ScimError
 from scim.models import Operation, ProvisioningEvent, ScimToken
-from workspace import statements
+from workspace import transactions
 
 _OPERATIONS: Final = {
     "POST": Operation.CREATE,
@@ -61,7 +61,7 @@ def _create(request: Any, operation: str, resource: str, identifier: UUID | None
         request_id=request.request_id,
         **rest,
     )
-    statements.insert(event)
+    transactions.append(event)
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -70,7 +70,7 @@ def authenticate(text: str, *, address: str | None) -> ScimToken:
 def _by_lookup(lookup: str) -> ScimToken | None:
     """With its workspace, in one statement: every request begins with it."""
     tokens, workspaces = statements.columns(ScimToken, "t"), statements.columns(Workspace, "w")
-    values = statements.first(
+    values = statements.greeting(
         f"SELECT {tokens.sql}, {workspaces.sql} FROM scim_scimtoken t"  # noqa: S608  # constants
         " JOIN workspace_workspace w ON w.id = t.workspace_id WHERE t.lookup = %s",
         [lookup],

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from workspace import accounts, audit
+from workspace import accounts, audit, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound, Refused
@@ -228,9 +228,8 @@ def known_and_out_of_reach(
     if not active or not account_ids:
         return []
     known = _knowledge(active, account_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(_REACHING, {"users": active, "accounts": list(account_ids), "now": timezone.now()})
-        reaching = set(cursor.fetchall())
+    found = statements.rows(_REACHING, {"users": active, "accounts": list(account_ids), "now": timezone.now()})
+    reaching = set(found)
     return [(user_id, item) for user_id, item in known if (user_id, item.account_id) not in reaching]
 
 
@@ -238,9 +237,8 @@ def _knowledge(
     user_ids: Collection[UUID], account_ids: Collection[UUID] | None
 ) -> list[tuple[UUID, Knowledge]]:
     accounts = None if account_ids is None else list(account_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(_COULD_HAVE_KNOWN, {"users": list(user_ids), "accounts": accounts})
-        return [(row[0], Knowledge(*row[1:])) for row in cursor.fetchall()]
+    found = statements.rows(_COULD_HAVE_KNOWN, {"users": list(user_ids), "accounts": accounts})
+    return [(row[0], Knowledge(*row[1:])) for row in found]
 
 
 def _unexpired(now: datetime) -> Q:

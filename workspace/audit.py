@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from workspace import statements
+from workspace import transactions
 from workspace.models import AuditEvent, AuditSeal, User, Workspace
 
 GENESIS = bytes(32)
@@ -68,9 +68,12 @@ class Broken:
 def record(
     workspace: Workspace | None, verb: str, subject: Any = None, *, actor: Actor, **detail: Any
 ) -> AuditEvent:
-    """Append one event to the caller's transaction. `detail` takes ids, counts and attribute names only."""
+    """Append one event to the caller's transaction. `detail` takes ids, counts and attribute names only.
+
+    Within an act of several verbs its key is given at the end of the act, in the order of the events.
+    """
     event = AuditEvent(**_fields(workspace, verb, subject, actor, detail))
-    statements.insert(event)
+    transactions.append(event)
     return event
 
 

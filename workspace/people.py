@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from workspace import audit, statements
 from workspace.audit import Actor
@@ -183,15 +184,12 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     user.is_active, user.deactivated_at, user.deactivated_by = False, now, actor.to_json()
     user.role, user.updated_at = Role.MEMBER, now
     user.set_unusable_password()  # ends links and sessions bound to it too: who comes back is invited anew
-    ended = ["is_active", "deactivated_at", "deactivated_by", "role", "password", "updated_at"]
-    if "roles" in user.attributes:  # what the provider sent of the role that ends
-        user.attributes = {name: value for name, value in user.attributes.items() if name != "roles"}
-        ended.append("attributes")
-    statements.update(user, *ended)
+    # What the provider sent of the role that ends goes too.
+    user.attributes = {name: value for name, value in user.attributes.items() if name != "roles"}
+    ended = _end_access(user, reason)
     audit.record(
-        user.workspace, "person.deactivated", user, actor=actor, former_role=former_role, reason=reason,
-        **_end_access(user, now, reason),
-    )  # fmt: skip
+        user.workspace, "person.deactivated", user, actor=actor, former_role=former_role, reason=reason, **ended
+    )
     return user
 
 
@@ -257,8 +255,12 @@ def _listed(workspace: Workspace, user_id: UUID, locking: str = "") -> User:
     return user
 
 
+# All kinds of access in one statement, and how many of each ended.
 _END_ACCESS: Final = """
-WITH sessions AS (DELETE FROM workspace_session WHERE user_id = %(user)s RETURNING 1),
+WITH person AS (UPDATE workspace_user SET is_active = false, deactivated_at = %(now)s, deactivated_by = %(by)s,
+                       role = %(role)s, password = %(password)s, attributes = %(attributes)s, updated_at = %(now)s
+                 WHERE id = %(user)s),
+     sessions AS (DELETE FROM workspace_session WHERE user_id = %(user)s RETURNING 1),
      api_keys AS (UPDATE workspace_apikey SET revoked_at = %(now)s
                    WHERE user_id = %(user)s AND revoked_at IS NULL RETURNING 1),
      memberships AS (UPDATE workspace_teammembership SET left_at = greatest(%(now)s, joined_at)
@@ -270,11 +272,13 @@ SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM api_keys), (SELECT
 """
 
 
-def _end_access(user: User, now: datetime, reason: str) -> dict[str, int]:
-    """All kinds of access in one statement; how many of each ended."""
-    with connection.cursor() as cursor:
-        cursor.execute(_END_ACCESS, {"user": user.pk, "now": now, "reason": reason[:200]})
-        ended = cursor.fetchone()
+def _end_access(user: User, reason: str) -> dict[str, int]:
+    """Save the disabled person and end whatever let them in; how many of each kind ended."""
+    values = {
+        "user": user.pk, "now": user.deactivated_at, "by": Jsonb(user.deactivated_by), "role": user.role,
+        "password": user.password, "attributes": Jsonb(user.attributes), "reason": reason[:200],
+    }  # fmt: skip
+    ended = statements.rows(_END_ACCESS, values)[0]
     return dict(zip(("sessions", "api_keys", "memberships", "grants"), ended, strict=True))
 
 
@@ -288,7 +292,7 @@ def changes(user: User, profile: Profile) -> list[str]:
 def _write(user: User, profile: Profile, now: datetime, *, names: Collection[str] = _UNIQUE) -> None:
     """Put the profile on the row and save it, turning the database's refusals into our errors.
 
-    Only where one of `names` can be somebody else's does it take a savepoint to find out.
+    Only where a person changes one of `names` that can be somebody else's does it take a savepoint to find out.
     """
     _check(profile)
     for name in COLUMNS:
@@ -297,14 +301,15 @@ def _write(user: User, profile: Profile, now: datetime, *, names: Collection[str
     if not _UNIQUE.intersection(names):
         statements.update(user, *COLUMNS, *_KEPT)
         return
+    if user._state.adding:
+        if not statements.insert_unless_taken(user):
+            raise _conflict(user)
+        return
     try:
         with transaction.atomic():
-            if user._state.adding:
-                statements.insert(user)
-            else:
-                statements.update(user, *COLUMNS, *_KEPT)
+            statements.update(user, *COLUMNS, *_KEPT)
     except IntegrityError as error:
-        raise _conflict(user, error) from error
+        raise _conflict(user) from error
 
 
 def _check(profile: Profile) -> None:
@@ -319,15 +324,11 @@ def _check(profile: Profile) -> None:
             raise Invalid(f"{_scim_name(name)} contains a NUL character.", field=_scim_name(name))
 
 
-def _conflict(user: User, error: IntegrityError) -> Conflict:
-    taken = "e-mail address" if "user_email_unique" in str(error) else "userName"
-    value = user.email if taken == "e-mail address" else user.user_name
-    holder = (
-        User.objects.filter(workspace=user.workspace)
-        .filter(Q(user_name__iexact=value) | Q(email__iexact=value))
-        .exclude(pk=user.pk)
-        .first()
-    )
+def _conflict(user: User) -> Conflict:
+    others = User.objects.filter(workspace=user.workspace).exclude(pk=user.pk)
+    holder, taken, value = others.named(user.user_name).first(), "userName", user.user_name
+    if holder is None:
+        holder, taken, value = others.with_email(user.email).first(), "e-mail address", user.email
     state = "a disabled person" if holder and not holder.is_active else "another person"
     return Conflict(f"The {taken} {value} belongs to {state} in this workspace.")
 

@@ -1,18 +1,30 @@
 """Rows read and written by fixed statements, for what every SCIM request does.
 
-Django's ORM composes the SQL of a query anew each time, which takes several times as long as the database takes to
-answer it. Here a model's columns are spelled once, and the statement is text. Values are converted by the model's own
-fields, both ways; signals are not sent, since nobody listens.
+Django's ORM composes the SQL of a query anew each time, and its cursors put the values into the text, so that the
+database parses and plans it anew as well. Here a statement is a constant: prepared once on each connection, values
+and results in binary. A model's columns are spelled once; signals are not sent, since nobody listens.
 """
 
-import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
-from typing import Any, Generic, TypeVar
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
 
-from django.db import connection, models
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.utils import InterfaceError, OperationalError
+from psycopg.pq import Format
 
 Row = TypeVar("Row", bound=models.Model)
+Params = Sequence[Any] | Mapping[str, Any]
+
+# What psycopg writes into a column as it stands.
+_PLAIN: Final = (
+    models.BooleanField, models.CharField, models.DateTimeField, models.IntegerField, models.TextField,
+    models.UUIDField,
+)  # fmt: skip
 
 
 class Columns(Generic[Row]):
@@ -21,16 +33,18 @@ class Columns(Generic[Row]):
     def __init__(self, model: type[Row], alias: str) -> None:
         fields = model._meta.concrete_fields
         self.model = model
-        self.sql = ", ".join(f'{alias}."{field.column}"' for field in fields)
+        self.sql = ", ".join(_selected(field, alias) for field in fields)
         self.names = [field.attname for field in fields]
-        self._json = [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)]
 
     def row(self, values: Sequence[Any]) -> Row:
-        """An instance as the ORM would make it. `values` may go on with another model's columns."""
-        found = list(values[: len(self.names)])
-        for place in self._json:
-            found[place] = None if found[place] is None else json.loads(found[place])
-        return self.model.from_db(connection.alias, self.names, found)
+        """An instance as the ORM would make it. `values` may go on with what else was selected."""
+        return self.model.from_db(DEFAULT_DB_ALIAS, self.names, values[: len(self.names)])
+
+
+def _selected(field: Any, alias: str) -> str:
+    """An address as text, which is what Django makes of one; psycopg would make an object of it."""
+    column = f'{alias}."{field.column}"'
+    return f"host({column})" if isinstance(field, models.GenericIPAddressField) else column
 
 
 @cache
@@ -38,55 +52,126 @@ def columns(model: type[Row], alias: str = "t") -> Columns[Row]:
     return Columns(model, alias)
 
 
-def one(model: type[Row], rest: str, params: Sequence[Any]) -> Row | None:
+def run(sql: str, params: Params = ()) -> "psycopg.Cursor[Any]":
+    """Execute a constant statement, never one with input in its text; the cursor with its result."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    cursor = psycopg.Cursor(database.connection)
+    cursor.format = Format.BINARY
+    logged = database.make_debug_cursor(cursor).debug_sql(sql, params) if database.queries_logged else nullcontext()
+    with database.wrap_database_errors, logged:
+        cursor.execute(sql, params, prepare=True)
+    return cursor
+
+
+def rows(sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+    """All rows of a constant SELECT, or of what a constant statement returns."""
+    return run(sql, params).fetchall()
+
+
+def first(sql: str, params: Params = ()) -> tuple[Any, ...] | None:
+    """The first row as a tuple, None without one."""
+    return run(sql, params).fetchone()
+
+
+def greeting(sql: str, params: Params = ()) -> tuple[Any, ...] | None:
+    """`first` for the SELECT that a request begins with, in the place of a health check: should the connection have
+    died since the last request, it is opened anew and the question asked again."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    is_kept = database.connection is not None and not database.health_check_done and not database.in_atomic_block
+    database.health_check_done = True
+    try:
+        return first(sql, params)
+    except (OperationalError, InterfaceError):
+        if not is_kept:
+            raise
+    database.close()
+    return first(sql, params)
+
+
+def one(model: type[Row], rest: str, params: Params) -> Row | None:
     """The first row of `SELECT … FROM <table> AS t <rest>`; `rest` is a constant of the caller's, never input."""
     return next(iter(every(model, rest, params)), None)
 
 
-def every(model: type[Row], rest: str, params: Sequence[Any]) -> list[Row]:
+def every(model: type[Row], rest: str, params: Params) -> list[Row]:
     """All rows of `SELECT … FROM <table> AS t <rest>`; `rest` is a constant of the caller's, never input."""
     wanted = columns(model)
-    with connection.cursor() as cursor:
-        cursor.execute(f'SELECT {wanted.sql} FROM "{model._meta.db_table}" AS t {rest}', params)  # noqa: S608
-        return [wanted.row(values) for values in cursor.fetchall()]
-
-
-def first(sql: str, params: Sequence[Any]) -> Any:
-    """The first row as a tuple, None without one."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return cursor.fetchone()
+    found = rows(f'SELECT {wanted.sql} FROM "{model._meta.db_table}" AS t {rest}', params)  # noqa: S608
+    return [wanted.row(values) for values in found]
 
 
 def insert(row: models.Model) -> None:
     """Save a new row; a key that the database gives is put on it."""
-    fields, sql = _insert(type(row))
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields])
-        row.pk = cursor.fetchone()[0]
-    row._state.adding, row._state.db = False, connection.alias
+    if not insert_unless_taken(row, ""):
+        raise AssertionError("An INSERT returns its row.")
+
+
+def insert_unless_taken(row: models.Model, otherwise: str = "ON CONFLICT DO NOTHING") -> bool:
+    """The same, unless a unique value of the row is another row's already; whether it was saved."""
+    written = _written(type(row))
+    key = first(f"{written.insert} {written.places} {otherwise} RETURNING {written.key}", written.values(row))
+    if key is None:
+        return False
+    row.pk, row._state.adding, row._state.db = key[0], False, DEFAULT_DB_ALIAS
+    return True
+
+
+def insert_all(new: Sequence[models.Model]) -> None:
+    """Save new rows, of several tables even, in one statement. Keys that the database gives stay there."""
+    counts = Counter(type(row) for row in new)
+    values = [value for model in counts for row in new if type(row) is model for value in _written(model).values(row)]
+    if values:
+        run(_insert_all(tuple(counts.items())), values)
+    for row in new:
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def update(row: models.Model, *names: str) -> None:
     """Save these fields of a row."""
-    fields, sql = _update(type(row), names)
-    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, row.pk])
+    written = _written(type(row), *names)
+    run(written.update, [*written.values(row), row.pk])
+
+
+class _Written:
+    """How rows of a model are written: all fields but the key that the database gives, or those named."""
+
+    def __init__(self, model: type[models.Model], *names: str) -> None:
+        fields: list[Any] = [
+            field
+            for field in model._meta.concrete_fields
+            if (field.name in names if names else not isinstance(field, models.AutoField))
+        ]
+        table, self.key = f'"{model._meta.db_table}"', f'"{model._meta.pk.column}"'
+        columns = [f'"{field.column}"' for field in fields]
+        self.insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
+        self.places = f"({', '.join(['%s'] * len(fields))})"
+        changes = ", ".join(f"{column} = %s" for column in columns)
+        self.update = f"UPDATE {table} SET {changes} WHERE {self.key} = %s"  # noqa: S608  # constants
+        self._readers = [_reader(field) for field in fields]
+
+    def values(self, row: models.Model) -> list[Any]:
+        return [read(row) for read in self._readers]
 
 
 @cache
-def _insert(model: type[models.Model]) -> tuple[list[Any], str]:
-    fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
-    names = ", ".join(f'"{field.column}"' for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    key = model._meta.pk.column
-    return fields, f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places}) RETURNING "{key}"'  # noqa: S608
+def _written(model: type[models.Model], *names: str) -> _Written:
+    return _Written(model, *names)
 
 
 @cache
-def _update(model: type[models.Model], names: tuple[str, ...]) -> tuple[list[Any], str]:
-    fields = [model._meta.get_field(name) for name in names]
-    changes = ", ".join(f'"{field.column}" = %s' for field in fields)  # type: ignore[union-attr]
-    key = model._meta.pk.column
-    return fields, f'UPDATE "{model._meta.db_table}" SET {changes} WHERE "{key}" = %s'  # noqa: S608
+def _insert_all(counts: tuple[tuple[type[models.Model], int], ...]) -> str:
+    """All but the last as parts of a WITH, which the database carries out whether or not they are read."""
+    inserts = [f"{_written(model).insert} {', '.join([_written(model).places] * count)}" for model, count in counts]
+    parts = ", ".join(f"part{number} AS ({insert})" for number, insert in enumerate(inserts[:-1]))
+    return f"WITH {parts} {inserts[-1]}" if parts else inserts[-1]
+
+
+def _reader(field: Any) -> Callable[[models.Model], Any]:
+    """What is written of a row into one column: as it stands, or as the field converts it."""
+    target = field.target_field if field.remote_field else field
+    if isinstance(target, _PLAIN):
+        return attrgetter(field.attname)
+    return lambda row: field.get_db_prep_save(getattr(row, field.attname), connections[DEFAULT_DB_ALIAS])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -174,13 +174,11 @@ def _refuse_if_none(user_ids: Collection[UUID], known: frozenset[UUID]) -> None:
 
 def _lock_people(team: Team, user_ids: Collection[UUID]) -> tuple[frozenset[UUID], frozenset[UUID]]:
     """Lock those of this workspace against leaving meanwhile: (all known ids, the active ones among them)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, is_active FROM workspace_user WHERE workspace_id = %s AND id = ANY(%s)"
-            " AND purged_at IS NULL ORDER BY id FOR KEY SHARE",
-            [team.workspace_id, list(user_ids)],
-        )
-        rows = cursor.fetchall()
+    rows = statements.rows(
+        "SELECT id, is_active FROM workspace_user WHERE workspace_id = %s AND id = ANY(%s)"
+        " AND purged_at IS NULL ORDER BY id FOR KEY SHARE",
+        [team.workspace_id, list(user_ids)],
+    )
     return frozenset(row[0] for row in rows), frozenset(row[0] for row in rows if row[1])
 
 
@@ -191,24 +189,22 @@ def _members(team: Team) -> frozenset[UUID]:
 def _join(team: Team, user_ids: frozenset[UUID]) -> frozenset[UUID]:
     """Who was no member yet, now is one. One statement, with no object for each of them."""
     people = sorted(user_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO workspace_teammembership (id, workspace_id, team_id, user_id, joined_at)"
-            " SELECT new.id, %s, %s, new.user_id, %s FROM unnest(%s::uuid[], %s::uuid[]) AS new (id, user_id)"
-            " ON CONFLICT (team_id, user_id) WHERE left_at IS NULL DO NOTHING RETURNING user_id",
-            [team.workspace_id, team.pk, timezone.now(), [uuid7() for _ in people], people],
-        )
-        return frozenset(row[0] for row in cursor.fetchall())
+    joined = statements.rows(
+        "INSERT INTO workspace_teammembership (id, workspace_id, team_id, user_id, joined_at)"
+        " SELECT new.id, %s, %s, new.user_id, %s FROM unnest(%s::uuid[], %s::uuid[]) AS new (id, user_id)"
+        " ON CONFLICT (team_id, user_id) WHERE left_at IS NULL DO NOTHING RETURNING user_id",
+        [team.workspace_id, team.pk, timezone.now(), [uuid7() for _ in people], people],
+    )
+    return frozenset(row[0] for row in joined)
 
 
 def _leave(team: Team, user_ids: frozenset[UUID]) -> frozenset[UUID]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE workspace_teammembership SET left_at = greatest(%s, joined_at)"
-            " WHERE team_id = %s AND left_at IS NULL AND user_id = ANY(%s) RETURNING user_id",
-            [timezone.now(), team.id, list(user_ids)],
-        )
-        return frozenset(row[0] for row in cursor.fetchall())
+    left = statements.rows(
+        "UPDATE workspace_teammembership SET left_at = greatest(%s, joined_at)"
+        " WHERE team_id = %s AND left_at IS NULL AND user_id = ANY(%s) RETURNING user_id",
+        [timezone.now(), team.id, list(user_ids)],
+    )
+    return frozenset(row[0] for row in left)
 
 
 def _changed(

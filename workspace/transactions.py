@@ -1,7 +1,8 @@
 """One transaction for an act, however many verbs it takes.
 
 Django's `atomic` makes a savepoint at each level, and a savepoint is two more statements. A verb that is called by
-another one joins it here: when it fails, the whole act fails, which is what every caller of ours wants anyway.
+another one joins it here: when it fails, the whole act fails, which is what every caller of ours wants anyway. What
+the verbs write down for the record is written at the act's end, in one statement.
 """
 
 import threading
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 
 from django.db import models, transaction
 
+from workspace import statements
+
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -19,6 +22,7 @@ class Act:
 
     def __init__(self) -> None:
         self._locked: dict[tuple[type[models.Model], Any], Any] = {}
+        self._appended: list[models.Model] = []
 
     def locked(self, row: Row) -> Row | None:
         """The row as this act has locked it, None when it has not."""
@@ -28,6 +32,12 @@ class Act:
     def remember(self, row: Row) -> Row:
         self._locked[type(row), row.pk] = row
         return row
+
+    def append(self, row: models.Model) -> None:
+        self._appended.append(row)
+
+    def finish(self) -> None:
+        statements.insert_all(self._appended)
 
 
 class _Running(threading.local):
@@ -48,8 +58,20 @@ def atomic() -> Iterator[Act]:
     try:
         with transaction.atomic():
             yield _running.act
+            _running.act.finish()
     finally:
         _running.act = None
+
+
+def append(row: models.Model) -> None:
+    """Save a new row that nothing in the running act reads or refers to: at its end, in one statement with others.
+
+    Without a running act it is saved at once, and has its key.
+    """
+    if _running.act is None:
+        statements.insert(row)
+    else:
+        _running.act.append(row)
 
 
 def remember_locked(row: Row) -> Row:
