@@ -17,6 +17,7 @@ from scim import documents, etags, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
 from scim.errors import InvalidValue
 from scim.members import Add, GroupChanges, Remove, member_changes
+from scim.paging import resource_location
 from scim.projection import Projection
 from scim.schemas import GROUP, USER
 from workspace import people, statements, teams
@@ -25,7 +26,7 @@ from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Role, Team, TeamMembership, User, Workspace
 from workspace.teams import Change
 
-_GROUPS_OF: Final = """
+_TEAMS_OF: Final = """
     SELECT m.user_id, t.id, t.display_name FROM workspace_teammembership m JOIN workspace_team t ON t.id = m.team_id
      WHERE m.user_id = ANY(%s) AND m.left_at IS NULL AND t.disbanded_at IS NULL ORDER BY t.id
 """
@@ -48,12 +49,19 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
 
     @classmethod
     def many(cls, users: list[User], projection: Projection) -> list[dict[str, Any]]:
-        """A page of people as documents, with one query for the groups of all of them."""
-        groups: dict[UUID, list[tuple[UUID, str]]] = {user.id: [] for user in users}
-        if groups and projection.wants("groups"):
-            for user_id, team_id, name in statements.rows(_GROUPS_OF, [list(groups)]):
-                groups[user_id].append((team_id, name))
-        return [projection.of(documents.user_document(user, groups[user.id])) for user in users]
+        """A page of people as documents, with one query for the teams of those who were read without."""
+        unknown = {user.id: user for user in users if user.teams is None}
+        if unknown and projection.wants("groups"):
+            teams: dict[UUID, list[tuple[str, str]]] = {user_id: [] for user_id in unknown}
+            for user_id, team_id, name in statements.rows(_TEAMS_OF, [list(unknown)]):
+                teams[user_id].append((str(team_id), name))
+            for user_id, user in unknown.items():
+                user.teams = teams[user_id]
+        return [projection.of(documents.user_document(user, user.teams or [])) for user in users]
+
+    @property
+    def location(self) -> str:
+        return resource_location("Users", self.obj.pk)
 
     @property
     def version(self) -> str:
@@ -91,6 +99,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
             self._update()
             if returns:
                 self.obj = people.reactivate(self.obj, actor=self.actor)
+                self.obj.teams = []
                 self.changed.add("active")
             self._set_role(role)
 
@@ -118,6 +127,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
             role = self._role_on_return(returning)
             self.obj = people.reactivate(returning, actor=self.actor)
             self._update()
+        self.obj.teams = []  # who is new or comes back is in none
         if self.wishes.active is False:
             self._end_access()
             self._update()  # the role that was asked for waits for the day the person is let in
@@ -167,6 +177,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
             self.changed.add("active")
         offboarding.offboard(self.obj, actor=self.actor, cause=self.cause)
         self.obj = people.lock(self.obj)
+        self.obj.teams = []
 
 
 class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
@@ -194,6 +205,10 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
             projection.of(documents.group_document(team, members.get(team.id, nobody) if wanted else None))
             for team in groups
         ]
+
+    @property
+    def location(self) -> str:
+        return resource_location("Groups", self.obj.pk)
 
     @property
     def version(self) -> str:

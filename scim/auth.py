@@ -55,7 +55,8 @@ def _unauthorized(error: ScimError) -> HttpResponse:
 
 
 def _credential(request: HttpRequest) -> str:
-    scheme, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
+    sent: str = request.META.get("HTTP_AUTHORIZATION", "")
+    scheme, _, rest = sent.strip().partition(" ")
     if rest and scheme.lower() == "bearer":
         return rest.strip()
     if scheme and not rest:

@@ -117,7 +117,7 @@ def as_ids(texts: Iterable[str]) -> list[UUID]:
     return found
 
 
-def user_document(user: User, teams: Iterable[tuple[UUID, str]]) -> dict[str, Any]:
+def user_document(user: User, teams: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """A person as a User resource; `teams` are (id, displayName) of those they are in."""
     kept: dict[str, Any] = dict(user.attributes)
     name = {**kept.pop("name", {}), "givenName": user.given_name, "familyName": user.family_name}
@@ -195,9 +195,9 @@ def members_of(team_ids: list[UUID]) -> dict[UUID, Built]:
     return {team_id: Built(members) for team_id, members in found}
 
 
-def _group_reference(team_id: UUID, display: str) -> dict[str, str]:
+def _group_reference(team_id: str, display: str) -> dict[str, str]:
     location = resource_location("Groups", team_id)
-    return {"value": str(team_id), "display": display, "type": "direct", "$ref": location}
+    return {"value": team_id, "display": display, "type": "direct", "$ref": location}
 
 
 def _meta(kind: str, endpoint: str, row: User | Team) -> dict[str, str]:

@@ -23,7 +23,7 @@ _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 def begin(request: Any, token: ScimToken) -> None:
     """Note when the request began, whose it is, and the id under which both sides find it in their logs."""
-    sent = request.headers.get("X-Request-Id", "")
+    sent = request.META.get("HTTP_X_REQUEST_ID", "")
     request.scim_token = token
     request.scim_started = time.monotonic()
     request.request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex

@@ -5,8 +5,6 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.utils.decorators import method_decorator
-from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 from django_scim import views as stock
 from django_scim.exceptions import SCIMException
@@ -30,19 +28,26 @@ SERVED: Final = (
 CONNECTION_TESTS: Final = ({"startIndex": "1", "count": "2"},)
 
 
-@method_decorator(csrf_exempt, name="dispatch")  # tokens only, no cookie is looked at
+# Made once: django-scim2 would make a decorator, and with it a new one of these, for each request.
+_GATE: Final = scim_settings.AUTH_CHECK_MIDDLEWARE()
+
+
 class Door(stock.SCIMView):  # type: ignore[misc]  # django-scim2 is untyped
     """Every request: token, limit, method, and an answer in SCIM whatever happens."""
 
-    @method_decorator(scim_settings.AUTH_CHECK_MIDDLEWARE)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return self._answered(request, *args, **kwargs)
         except Exception as error:
             return failures.answered(request, error)
 
+    dispatch.csrf_exempt = True  # type: ignore[attr-defined]  # tokens only, no cookie is looked at
+
     def _answered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
+            unknown: HttpResponse | None = _GATE.process_request(request)
+            if unknown is not None:
+                return unknown
             limits.count(request.scim_token.pk)  # type: ignore[attr-defined]  # set by scim.auth
             check_content_type(request)
             return View.dispatch(self, request, *args, **kwargs)
@@ -98,7 +103,7 @@ class Resources(Door):
                 tokens.note_test(request.scim_token)  # type: ignore[attr-defined]  # set by scim.auth
             return answer(search.listing(request, self.kind, Query.asked(request.GET.dict()), projection))
         adapter = self.kind.existing(request, uuid)
-        unchanged = request.headers.get("If-None-Match", "")
+        unchanged = request.META.get("HTTP_IF_NONE_MATCH", "")
         if unchanged and etags.matches(adapter.version, unchanged):
             return _bare(304, adapter.version)
         return _resource(adapter, projection)
@@ -108,17 +113,17 @@ class Resources(Door):
         return _resource(writes.create(self.kind, request, read_object(request)), projection, status=201)
 
     def put(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        projection, condition = Projection.asked(request.GET.dict()), request.headers.get("If-Match", "")
+        projection, condition = Projection.asked(request.GET.dict()), request.META.get("HTTP_IF_MATCH", "")
         adapter = writes.replace(self.kind, request, uuid, read_object(request), if_match=condition)
         return self._changed(adapter, projection)
 
     def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        projection, condition = Projection.asked(request.GET.dict()), request.headers.get("If-Match", "")
+        projection, condition = Projection.asked(request.GET.dict()), request.META.get("HTTP_IF_MATCH", "")
         adapter = writes.modify(self.kind, request, uuid, read_object(request), if_match=condition)
         return self._changed(adapter, projection)
 
     def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        writes.remove(self.kind, request, uuid, if_match=request.headers.get("If-Match", ""))
+        writes.remove(self.kind, request, uuid, if_match=request.META.get("HTTP_IF_MATCH", ""))
         return _bare(204)
 
     def _changed(self, adapter: Adapter, projection: Projection) -> HttpResponse:

@@ -4,12 +4,15 @@ Everything that takes a person's access away locks the person's row first, then 
 """
 
 import re
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, UNUSABLE_PASSWORD_SUFFIX_LENGTH
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -24,6 +27,10 @@ from workspace.transactions import already_locked, atomic, remember_locked
 _KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
     AND (lower(user_name) = lower(%s) OR (external_id <> '' AND external_id = %s)) FOR UPDATE"""
 _KEPT: Final = ("attributes", "provisioned_at", "adopted_at", "updated_at")
+_LISTED: Final = "t.workspace_id = %s AND t.delisted_at IS NULL AND t.purged_at IS NULL"
+_TEAMS: Final = """(SELECT json_agg(json_build_array(team.id, team.display_name) ORDER BY team.id)
+    FROM workspace_teammembership m JOIN workspace_team team ON team.id = m.team_id
+    WHERE m.user_id = t.id AND m.left_at IS NULL AND team.disbanded_at IS NULL)"""
 _UNIQUE: Final = frozenset({"userName", "email"})
 COLUMNS: Final = ("user_name", "email", "given_name", "family_name", "display_name", "external_id")
 
@@ -50,13 +57,14 @@ def find(workspace: Workspace, user_id: UUID) -> User:
 
 
 def find_listed(workspace: Workspace, user_id: UUID) -> User:
-    """A person the identity provider sees, disabled or not. Raises NotFound."""
-    return _listed(workspace, user_id)
+    """A person the identity provider sees, disabled or not, with their `teams`. Raises NotFound."""
+    return _only(with_teams(f"WHERE {_LISTED} AND t.id = %s", [workspace.pk, user_id]), workspace, user_id)
 
 
 def lock_listed(workspace: Workspace, user_id: UUID) -> User:
-    """The same, locked as by `lock`, in one statement."""
-    return remember_locked(_listed(workspace, user_id, "FOR UPDATE"))
+    """The same, locked as by `lock`, in one statement, and without their teams."""
+    found = statements.every(User, f"WHERE {_LISTED} AND t.id = %s FOR UPDATE", [workspace.pk, user_id])
+    return remember_locked(_only(found, workspace, user_id))
 
 
 def named(workspace: Workspace, text: str) -> User:
@@ -87,9 +95,8 @@ def lock(user: User) -> User:
 
 
 def listed_as(workspace: Workspace, user_name: str) -> list[User]:
-    """Whom the identity provider sees under a userName, in any letter case: one person or none."""
-    condition = "WHERE workspace_id = %s AND lower(user_name) = lower(%s) AND delisted_at IS NULL AND purged_at IS NULL"
-    return statements.every(User, condition, [workspace.pk, user_name])
+    """Whom the identity provider sees under a userName, in any letter case, with their `teams`: one person or none."""
+    return with_teams(f"WHERE {_LISTED} AND lower(t.user_name) = lower(%s)", [workspace.pk, user_name])
 
 
 def lock_known(workspace: Workspace, profile: Profile) -> list[User]:
@@ -116,7 +123,7 @@ def provision(
     """
     now = timezone.now()
     user = User(workspace=workspace, role=role, provisioned_at=now if managed else None, created_at=now)
-    user.set_unusable_password()
+    user.password = _no_password()
     _write(user, profile, now)
     audit.record(workspace, "person.provisioned", user, actor=actor, managed=managed)
     return user
@@ -183,7 +190,7 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     former_role = user.role
     user.is_active, user.deactivated_at, user.deactivated_by = False, now, actor.to_json()
     user.role, user.updated_at = Role.MEMBER, now
-    user.set_unusable_password()  # ends links and sessions bound to it too: who comes back is invited anew
+    user.password = _no_password()  # ends links and sessions bound to it too: who comes back is invited anew
     # What the provider sent of the role that ends goes too.
     user.attributes = {name: value for name, value in user.attributes.items() if name != "roles"}
     ended = _end_access(user, reason)
@@ -239,20 +246,28 @@ def purge(user: User, *, actor: Actor) -> dict[str, int]:
     for name in COLUMNS:
         setattr(user, name, "")
     user.user_name, user.attributes, user.provisioned_at, user.adopted_at = f"purged-{user.id}", {}, None, None
-    user.set_unusable_password()
+    user.password = _no_password()
     user.purged_at = user.updated_at = timezone.now()
     user.save()
     audit.record(user.workspace, "person.purged", user, actor=actor)
     return gone
 
 
-def _listed(workspace: Workspace, user_id: UUID, locking: str = "") -> User:
-    condition = f"WHERE id = %s AND workspace_id = %s AND delisted_at IS NULL AND purged_at IS NULL {locking}"
-    user = statements.one(User, condition, [user_id, workspace.pk])
-    if user is None:
+def with_teams(rest: str, params: list[Any]) -> list[User]:
+    """`statements.every` for people with their `teams`."""
+    wanted, found = statements.columns(User), []
+    for *values, teams in statements.rows(f"SELECT {wanted.sql}, {_TEAMS} FROM workspace_user AS t {rest}", params):  # noqa: S608  # constants
+        user = wanted.row(values)
+        user.teams = teams or []
+        found.append(user)
+    return found
+
+
+def _only(found: list[User], workspace: Workspace, user_id: UUID) -> User:
+    if not found:
         raise NotFound(f"No user in this workspace has the id {user_id}.")
-    user.workspace = workspace
-    return user
+    found[0].workspace = workspace
+    return found[0]
 
 
 # All kinds of access in one statement, and how many of each ended.
@@ -317,7 +332,7 @@ def _check(profile: Profile) -> None:
         raise Invalid("userName is required and must not be empty.", field="userName")
     for name in COLUMNS:
         value: str = getattr(profile, name)
-        limit: int = getattr(User._meta.get_field(name), "max_length", 0)
+        limit = _limit(name)
         if len(value) > limit:
             raise Invalid(f"{_scim_name(name)} is longer than {limit} characters.", field=_scim_name(name))
         if "\x00" in value:
@@ -341,6 +356,18 @@ def _names(text: str) -> Q:
         return names
 
 
+@cache
+def _limit(column: str) -> int:
+    limit: int = getattr(User._meta.get_field(column), "max_length", 0)
+    return limit
+
+
+def _no_password() -> str:
+    """What nobody's password has for a hash: as Django's `set_unusable_password`, which takes longer to be random."""
+    return UNUSABLE_PASSWORD_PREFIX + secrets.token_urlsafe(UNUSABLE_PASSWORD_SUFFIX_LENGTH)
+
+
+@cache
 def _scim_name(column: str) -> str:
     """given_name → givenName"""
     return re.sub(r"_(\w)", lambda match: match.group(1).upper(), column)

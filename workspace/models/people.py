@@ -1,5 +1,6 @@
 """People, the teams they are in, and what lets them in: sessions and API keys."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -91,6 +92,9 @@ class User(AbstractBaseUser):
     USERNAME_FIELD = "id"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    teams: Sequence[tuple[str, str]] | None = None
+    """Id and name of those the person is in, where they were read together with the person."""
 
     objects = UserQuerySet.as_manager()  # people come from workspace.people, so there is no create_user
 
