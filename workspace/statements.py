@@ -7,7 +7,6 @@ and results in binary. A model's columns are spelled once; signals are not sent,
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cache
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
@@ -60,9 +59,12 @@ def run(sql: str, params: Params = ()) -> "psycopg.Cursor[Any]":
     database.validate_no_broken_transaction()
     cursor = psycopg.Cursor(database.connection)
     cursor.format = Format.BINARY
-    logged = database.make_debug_cursor(cursor).debug_sql(sql, params) if database.queries_logged else nullcontext()
-    with database.wrap_database_errors, logged:
-        cursor.execute(sql, params, prepare=True)
+    if database.queries_logged or database.execute_wrappers:  # a test that counts, or an instrument, looks on
+        with database.make_debug_cursor(cursor).debug_sql(sql, params):
+            database.make_cursor(cursor).execute(sql, params)
+    else:
+        with database.wrap_database_errors:
+            cursor.execute(sql, params, prepare=True)
     return cursor
 
 
