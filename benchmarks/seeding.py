@@ -66,6 +66,7 @@ def cerby(stage: Stage, *, people: int = COMPANY, name: str = "cerby") -> Server
     issued = stage.manage(url, "issue_scim_token", "acme", "--label", "Okta", "--show-token", *_JSON)
     with psycopg.connect(url) as connection:
         connection.execute(_CERBY_PEOPLE, {"prefix": _PREFIX, "workspace": workspace, "people": people})
+    stage.manage(url, "sweep", "--once")
     _settle(url)
     return stage.serve(name, "cerby.wsgi", database_url=url, token=json.loads(issued)["token"])
 

@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from rotation import exposures, guests, jobs, orphans, risk, safeguard, schedule, triggers, verification
-from workspace import audit
+from workspace import audit, directory
 from workspace.models import Workspace
 
 logger = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ UPKEEP_SECONDS: Final = 60.0
 
 def once() -> None:
     """End what is past its time, settle what was lost, announce due rotations, want those that a lost race left out,
-    chain new audit events."""
+    chain new audit events, count people."""
     guests.end_expired()
     triggers.settle_due()
     safeguard.time_out()
@@ -24,6 +24,7 @@ def once() -> None:
     jobs.resume_after_admin()
     jobs.announce_due()
     seal_audit()
+    directory.settle()
     if _turn.comes():
         upkeep()
 

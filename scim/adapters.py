@@ -6,6 +6,7 @@ A provider's member operations never pass through a document, since a team may h
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -52,7 +53,7 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         """A page of people as documents, with one query for the teams of those who were read without."""
         unknown = {user.id: user for user in users if user.teams is None}
         if unknown and projection.wants("groups"):
-            teams: dict[UUID, list[tuple[str, str]]] = {user_id: [] for user_id in unknown}
+            teams: dict[UUID, list[Sequence[str]]] = {user_id: [] for user_id in unknown}
             for user_id, team_id, name in statements.rows(_TEAMS_OF, [list(unknown)]):
                 teams[user_id].append((str(team_id), name))
             for user_id, user in unknown.items():

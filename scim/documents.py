@@ -5,7 +5,7 @@ What has a column is kept there; every other attribute and extension is kept as 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -117,7 +117,7 @@ def as_ids(texts: Iterable[str]) -> list[UUID]:
     return found
 
 
-def user_document(user: User, teams: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def user_document(user: User, teams: Iterable[Sequence[str]]) -> dict[str, Any]:
     """A person as a User resource; `teams` are (id, displayName) of those they are in."""
     kept: dict[str, Any] = dict(user.attributes)
     name = {**kept.pop("name", {}), "givenName": user.given_name, "familyName": user.family_name}

@@ -66,15 +66,13 @@ def page(rows: QuerySet[Any], query: Query, sorts: Mapping[str, Combinable]) -> 
     first = query.start - 1
     found = list(ordered[first : first + query.count]) if query.count else []
     ends_here = query.count > len(found) and (found or not first)
-    total = first + len(found) if ends_here else rows.count()
-    return found, {"totalResults": total, "startIndex": query.start, "itemsPerPage": len(found)}
+    return counted(found, first + len(found) if ends_here else rows.count(), query)
 
 
 def page_of(rows: Sequence[Any], query: Query) -> tuple[list[Any], dict[str, Any]]:
     """The same of rows that are at hand, in their order."""
     if query.cursor is None:
-        found = list(rows[query.start - 1 : query.start - 1 + query.count])
-        return found, {"totalResults": len(rows), "startIndex": query.start, "itemsPerPage": len(found)}
+        return counted(list(rows[query.start - 1 : query.start - 1 + query.count]), len(rows), query)
     fingerprint = _fingerprint(query)
     skipped = int(_opened(query.cursor, fingerprint)) if query.cursor else 0
     found = list(rows[skipped : skipped + query.count])
@@ -82,6 +80,11 @@ def page_of(rows: Sequence[Any], query: Query) -> tuple[list[Any], dict[str, Any
     if found and skipped + len(found) < len(rows):
         counters["nextCursor"] = signing.dumps([str(skipped + len(found)), fingerprint], salt=_SALT)
     return found, counters
+
+
+def counted(found: list[Any], total: int, query: Query) -> tuple[list[Any], dict[str, Any]]:
+    """The same by index of a page that was found already, with the total it belongs to."""
+    return found, {"totalResults": total, "startIndex": query.start, "itemsPerPage": len(found)}
 
 
 def _order(query: Query, sorts: Mapping[str, Combinable]) -> list[Any]:

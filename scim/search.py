@@ -10,21 +10,17 @@ from scim import governance
 from scim.attributes import user_name_in
 from scim.errors import InvalidFilter
 from scim.kinds import GROUPS, USERS, Kind
-from scim.paging import Query, page, page_of
+from scim.paging import Query, counted, page, page_of
 from scim.projection import Projection
 from scim.schemas import LIST_URN
-from workspace import people
+from workspace import directory, people
 from workspace.models import Workspace
 
 
 def listing(request: HttpRequest, kind: Kind, query: Query, projection: Projection) -> dict[str, Any]:
     """A ListResponse of one kind. Raises InvalidFilter, InvalidPath, or the errors of a cursor."""
     workspace: Workspace = request.workspace  # type: ignore[attr-defined]  # set by scim.auth
-    name = user_name_in(query.filter) if kind is USERS else None
-    if name is None or query.sort_by or query.cursor is not None:
-        found, counters = page(kind.rows(workspace, query.filter), query, kind.sorts)
-    else:
-        found, counters = page_of(people.listed_as(workspace, name), query)
+    found, counters = _page(workspace, kind, query)
     return {"schemas": [LIST_URN], **counters, "Resources": _documents(kind, found, projection)}
 
 
@@ -54,6 +50,16 @@ def everywhere(request: HttpRequest, query: Query, projection: Projection) -> di
         raise failure
     counters = {"totalResults": total, "startIndex": query.start, "itemsPerPage": len(resources)}
     return {"schemas": [LIST_URN], **counters, "Resources": resources}
+
+
+def _page(workspace: Workspace, kind: Kind, query: Query) -> tuple[list[Any], dict[str, Any]]:
+    """Two questions are answered without composing a query: everybody, page by page, and who has a userName."""
+    if kind is USERS and query.sort_by is None and query.cursor is None:
+        if query.filter is None:
+            return counted(*directory.page(workspace, skip=query.start - 1, count=query.count), query)
+        if (name := user_name_in(query.filter)) is not None:
+            return page_of(people.listed_as(workspace, name), query)
+    return page(kind.rows(workspace, query.filter), query, kind.sorts)
 
 
 def _documents(kind: Kind, rows: list[Any], projection: Projection) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ Everything that takes a person's access away locks the person's row first, then 
 
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -27,10 +27,13 @@ from workspace.transactions import already_locked, atomic, remember_locked
 _KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
     AND (lower(user_name) = lower(%s) OR (external_id <> '' AND external_id = %s)) FOR UPDATE"""
 _KEPT: Final = ("attributes", "provisioned_at", "adopted_at", "updated_at")
-_LISTED: Final = "t.workspace_id = %s AND t.delisted_at IS NULL AND t.purged_at IS NULL"
-_TEAMS: Final = """(SELECT json_agg(json_build_array(team.id, team.display_name) ORDER BY team.id)
-    FROM workspace_teammembership m JOIN workspace_team team ON team.id = m.team_id
-    WHERE m.user_id = t.id AND m.left_at IS NULL AND team.disbanded_at IS NULL)"""
+LISTED: Final = "t.workspace_id = %(workspace)s AND t.delisted_at IS NULL AND t.purged_at IS NULL"
+"""SQL: whom the identity provider sees, among people `t`."""
+WITH_TEAMS: Final = f"""{statements.columns(User).sql},
+    (SELECT json_agg(json_build_array(team.id, team.display_name) ORDER BY team.id)
+       FROM workspace_teammembership m JOIN workspace_team team ON team.id = m.team_id
+      WHERE m.user_id = t.id AND m.left_at IS NULL AND team.disbanded_at IS NULL)"""  # noqa: S608  # constants
+"""SQL: people `t` with their teams, for `read_with_teams`."""
 _UNIQUE: Final = frozenset({"userName", "email"})
 COLUMNS: Final = ("user_name", "email", "given_name", "family_name", "display_name", "external_id")
 
@@ -58,12 +61,14 @@ def find(workspace: Workspace, user_id: UUID) -> User:
 
 def find_listed(workspace: Workspace, user_id: UUID) -> User:
     """A person the identity provider sees, disabled or not, with their `teams`. Raises NotFound."""
-    return _only(with_teams(f"WHERE {_LISTED} AND t.id = %s", [workspace.pk, user_id]), workspace, user_id)
+    found = _with_teams(f"WHERE {LISTED} AND t.id = %(id)s", {"workspace": workspace.pk, "id": user_id})
+    return _only(found, workspace, user_id)
 
 
 def lock_listed(workspace: Workspace, user_id: UUID) -> User:
     """The same, locked as by `lock`, in one statement, and without their teams."""
-    found = statements.every(User, f"WHERE {_LISTED} AND t.id = %s FOR UPDATE", [workspace.pk, user_id])
+    one = {"workspace": workspace.pk, "id": user_id}
+    found = statements.every(User, f"WHERE {LISTED} AND t.id = %(id)s FOR UPDATE", one)
     return remember_locked(_only(found, workspace, user_id))
 
 
@@ -96,7 +101,8 @@ def lock(user: User) -> User:
 
 def listed_as(workspace: Workspace, user_name: str) -> list[User]:
     """Whom the identity provider sees under a userName, in any letter case, with their `teams`: one person or none."""
-    return with_teams(f"WHERE {_LISTED} AND lower(t.user_name) = lower(%s)", [workspace.pk, user_name])
+    named = f"WHERE {LISTED} AND lower(t.user_name) = lower(%(name)s)"
+    return _with_teams(named, {"workspace": workspace.pk, "name": user_name})
 
 
 def lock_known(workspace: Workspace, profile: Profile) -> list[User]:
@@ -253,12 +259,16 @@ def purge(user: User, *, actor: Actor) -> dict[str, int]:
     return gone
 
 
-def with_teams(rest: str, params: list[Any]) -> list[User]:
-    """`statements.every` for people with their `teams`."""
+def _with_teams(rest: str, params: Mapping[str, Any]) -> list[User]:
+    return read_with_teams(statements.rows(f"SELECT {WITH_TEAMS} FROM workspace_user AS t {rest}", params))  # noqa: S608  # constants
+
+
+def read_with_teams(rows: Iterable[Sequence[Any]]) -> list[User]:
+    """What was selected as WITH_TEAMS."""
     wanted, found = statements.columns(User), []
-    for *values, teams in statements.rows(f"SELECT {wanted.sql}, {_TEAMS} FROM workspace_user AS t {rest}", params):  # noqa: S608  # constants
-        user = wanted.row(values)
-        user.teams = teams or []
+    for row in rows:
+        user = wanted.row(row)
+        user.teams = row[-1] or []
         found.append(user)
     return found
 

@@ -9,6 +9,7 @@ from workspace.models.accounts import (
     SecretVersion,
 )
 from workspace.models.audit import AuditEvent, AuditSeal, AuditWalk
+from workspace.models.directory import DirectoryChange, DirectoryMark
 from workspace.models.notices import (
     CHOSEN_KINDS,
     Delivery,
@@ -32,6 +33,8 @@ __all__ = [
     "CharacterClass",
     "Delivery",
     "DeliveryQuerySet",
+    "DirectoryChange",
+    "DirectoryMark",
     "Grant",
     "GrantRole",
     "Notice",

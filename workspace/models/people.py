@@ -15,6 +15,7 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from workspace.models import directory
 from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
 
 _APART: Final = ~Q(email="") & ~Q(Exact(Lower("user_name"), Lower("email")))
@@ -93,7 +94,7 @@ class User(AbstractBaseUser):
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    teams: Sequence[tuple[str, str]] | None = None
+    teams: Sequence[Sequence[str]] | None = None
     """Id and name of those the person is in, where they were read together with the person."""
 
     objects = UserQuerySet.as_manager()  # people come from workspace.people, so there is no create_user
@@ -121,7 +122,7 @@ class User(AbstractBaseUser):
         ]
         indexes = [
             models.Index("workspace", "external_id", name="user_external_id"),
-            models.Index("workspace", "id", name="user_page"),
+            models.Index("workspace", "id", condition=Q(delisted_at=None, purged_at=None), name="user_page"),
             models.Index("workspace", condition=_APART, name="user_named_apart"),
             # Of every address that a provider sent, in lower case: what `emails.value eq "…"` is found by.
             GinIndex(
@@ -133,6 +134,7 @@ class User(AbstractBaseUser):
             ),
             models.Index("expires_at", condition=Q(is_active=True, expires_at__isnull=False), name="user_expiring"),
         ]
+        triggers = directory.TRIGGERS
 
     def __str__(self) -> str:
         return self.get_full_name() or self.user_name
