@@ -114,14 +114,15 @@ class AccountForm(forms.WorkspaceForm):
 
 def field_of(name: str, info: FieldInfo) -> django_forms.Field:
     """A form field for one setting of a connector; what is required is the connector's to say."""
-    label = (info.title or name.replace("_", " ")).capitalize()
+    label = info.title or name.replace("_", " ").capitalize()
     initial = None if info.is_required() else info.default
     if info.annotation is bool:
         return _with(forms.switch(label, help_text=info.description or ""), initial)
     if info.annotation is int:
         return _with(forms.number(label, least=0, most=65535, initial=0), initial)
     if get_origin(info.annotation) is Literal:
-        return _with(forms.options(label, [(value, value) for value in get_args(info.annotation)]), initial)
+        choices = [(value, value) for value in get_args(info.annotation)]
+        return _with(forms.options(label, choices, help_text=info.description or ""), initial)
     extra = info.json_schema_extra
     make = forms.lines if isinstance(extra, dict) and extra.get("multiline") else forms.text
     return _with(make(label, limit=_limit(info), help_text=info.description or ""), initial)

@@ -54,13 +54,25 @@ BindAs = Annotated[
 ]
 
 
+Directory = Annotated[
+    Literal["openldap", "active_directory"],
+    Field(description="openldap: any directory with the password modify operation (RFC 3062)."),
+]
+Security = Annotated[
+    Tls,
+    Field(
+        title="TLS", description="ldaps is spoken on port 636, starttls on 389. With none passwords travel readable."
+    ),
+]
+
+
 class LdapSettings(TargetSettings):
     """`tls` verifies the server by the system's certificates or SSL_CERT_FILE; `none` sends passwords readable."""
 
-    directory: Literal["openldap", "active_directory"] = "openldap"
+    directory: Directory = "openldap"
     host: Host
     port: Port = 636
-    tls: Tls = "ldaps"
+    tls: Security = "ldaps"
     bind_as: BindAs = ""
 
     @model_validator(mode="after")

@@ -199,6 +199,27 @@ def test_an_account_is_added_with_its_connectors_settings(acme: Company) -> None
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        {"connector": "ssh", "ssh__host": "web1", "ssh__port": 22, "ssh__host_key": f"SHA256:{'A' * 43}",
+         "ssh__end_processes": "all"},
+        {"connector": "ldap", "ldap__host": "dc1", "ldap__port": 389, "ldap__directory": "active_directory",
+         "ldap__tls": "starttls", "ldap__bind_as": "{username}@corp.example"},
+    ],
+)  # fmt: skip
+def test_every_setting_of_a_connector_is_in_the_form(acme: Company, given: dict[str, Any]) -> None:
+    acme.browser().post("/admin/workspace/account/add/", {**DATABASE, **given})
+    target = Account.objects.get(name="Reporting").target
+    assert target == {name.partition("__")[2]: value for name, value in given.items() if "__" in name}
+
+
+def test_what_a_setting_means_is_said_beside_it(acme: Company) -> None:
+    shown = text_of(acme.browser(), "/admin/workspace/account/add/")
+    for words in ("Without it no password is sent", "services included", "How a user name becomes", "travel readable"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"postgres__host": ""}, "Connection settings: host"), ({"postgres__port": "0"}, "Connection settings: port"),
