@@ -1,8 +1,6 @@
 """OpenSSH servers on a Linux machine of the tests' own, with what a test needs to prepare and see there."""
 
-import os
 import secrets
-import signal
 import socket
 import subprocess
 import threading
@@ -125,16 +123,6 @@ class SshTarget:
         drop = f"exec setpriv --reuid {username} --regid {username} --clear-groups {command}"
         self.machine.run("setsid", "--fork", "sh", "-c", f"exec > /dev/null 2>&1; {drop}")
         assert until(lambda: self.running(username, command))
-
-    @contextmanager
-    def background(self, *command: str) -> Iterator[None]:
-        """While in here, root runs a command."""
-        process = subprocess.Popen(self.machine.inside(*command), start_new_session=True)
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
 
     @contextmanager
     def stand_in(self, path: str, script: str) -> Iterator[None]:

@@ -129,17 +129,13 @@ def test_sessions_that_nobody_may_end_keep_the_exposure_open(
     session.close()
 
 
-def test_a_process_that_comes_back_each_time_is_not_called_ended(
-    target: SshTarget, username: str, password: Secret
-) -> None:
-    """root starts it again as soon as it is gone, as a service manager does."""
-    again = f"while sleep 0.01; do setpriv --reuid {username} --regid {username} --clear-groups sleep 1004; done"
-    with target.background("sh", "-c", again):
-        assert until(lambda: target.running(username, "sleep 1004"))
-        connector = target.connector(username, end_processes="all", timeout=2)
-        with pytest.raises(TargetError) as failure:
-            connector.close_sessions(new=password, admin=target.root)
-        assert failure.value.kind is FailureKind.UNREACHABLE
+def test_a_session_that_does_not_end_is_not_called_ended(target: SshTarget, username: str, password: Secret) -> None:
+    session = target.open_session(username, password)
+    with target.stand_in("/usr/bin/pkill", "exit 0"), pytest.raises(TargetError) as failure:
+        target.connector(username, timeout=2).close_sessions(new=password, admin=target.root)
+    assert failure.value.kind is FailureKind.UNREACHABLE
+    assert session.is_alive()
+    session.close()
 
 
 @pytest.mark.parametrize("who", ["admin", "root", "itself"])
