@@ -22,13 +22,15 @@ ADMIN_PLACES: Final = frozenset({"admin_username", "admin_password"})
 """What may stand in the request that changes a password."""
 
 
-class HttpApiSettings(LoginSettings):
-    """The request that sets a password, the one that ends sessions, and the login call."""
+class ChangeSettings(TargetSettings):
+    """The request that sets a password, and the one that ends sessions."""
 
     changed_by: Annotated[
         Literal["admin", "itself"], Field(description="Who asks: the admin account, or the login itself.")
     ] = "admin"
-    url: Annotated[UrlTemplate, Field(description="Where the change is asked for; may contain {username}.")]
+    url: Annotated[
+        UrlTemplate, Field(title="URL", description="Where the change is asked for; may contain {username}.")
+    ]
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     authorization: Annotated[
         Authorization, Field(description="How the one who asks logs in. A bearer token is stored as their password.")
@@ -40,11 +42,17 @@ class HttpApiSettings(LoginSettings):
     ] = '{"password": "{new}"}'
     done_status: Annotated[Statuses, Field(description="Statuses that mean: it was taken.")] = "200-299"
     policy_status: Annotated[Statuses, Field(description="Statuses of a password the policy refused.")] = "422"
-    policy_json: JsonTest = ""
-    policy_text: Words = ""
-    sessions_url: Annotated[
-        str, Field(max_length=500, description="A request that ends all sessions of {username}. Empty: none.")
+    policy_json: Annotated[
+        JsonTest, Field(title="Policy JSON", description="What its JSON must say as well, such as error.code=weak.")
     ] = ""
+    policy_text: Annotated[Words, Field(description="Words it must contain as well.")] = ""
+    sessions_url: Annotated[
+        str,
+        Field(
+            max_length=500, title="Sessions URL",
+            description="A request that ends all sessions of {username}. Empty: none.",
+        ),
+    ] = ""  # fmt: skip
     sessions_method: Literal["POST", "DELETE"] = "POST"
     sessions_count: Annotated[
         str, Field(max_length=200, description="Where its JSON says how many ended, such as data.ended.")
@@ -80,6 +88,10 @@ class HttpApiSettings(LoginSettings):
     @property
     def sessions_request(self) -> Request:
         return Request(self.sessions_method, self.sessions_url, self.authorization, "", "json", "")
+
+
+class HttpApiSettings(LoginSettings, ChangeSettings):
+    """Both, and the login call. (A form shows the fields of the last base first.)"""
 
 
 class HttpApi(Connector):

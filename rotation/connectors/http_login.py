@@ -41,8 +41,12 @@ class LoginSettings(TargetSettings):
     """The fields of a login call; without a URL there is none, and nothing can be verified."""
 
     login_url: Annotated[
-        str, Field(max_length=500, description="A request that only a right password lets through. Empty: none.")
-    ] = ""
+        str,
+        Field(
+            max_length=500, title="Login URL",
+            description="A request that only a right password lets through. Empty: none.",
+        ),
+    ] = ""  # fmt: skip
     login_method: Method = "GET"
     login_authorization: Annotated[
         Authorization, Field(description="How the password is presented, where it does not stand in the body.")
@@ -52,12 +56,18 @@ class LoginSettings(TargetSettings):
     login_body: Annotated[Template, Field(description="With {username} and {password}.")] = ""
     login_accepted_status: Annotated[Statuses, Field(description="Statuses of an accepted login.")] = "200-299"
     login_accepted_json: Annotated[
-        JsonTest, Field(description="What its JSON must say as well, such as data.authenticated=true.")
-    ] = ""
+        JsonTest,
+        Field(
+            title="Login accepted JSON",
+            description="What its JSON must say as well, such as data.authenticated=true.",
+        ),
+    ] = ""  # fmt: skip
     login_accepted_text: Annotated[Words, Field(description="Words it must contain as well.")] = ""
     login_rejected_status: Annotated[Statuses, Field(description="Statuses of a wrong password.")] = "401"
-    login_rejected_json: JsonTest = ""
-    login_rejected_text: Words = ""
+    login_rejected_json: Annotated[
+        JsonTest, Field(title="Login rejected JSON", description="What its JSON must say as well.")
+    ] = ""
+    login_rejected_text: Annotated[Words, Field(description="Words it must contain as well.")] = ""
 
     @model_validator(mode="after")
     def _login_is_whole(self) -> Self:

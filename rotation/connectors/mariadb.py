@@ -66,14 +66,21 @@ class MariaDbSettings(TargetSettings):
         ),
     ] = "%"  # fmt: skip
     ssl_mode: Annotated[
-        SslMode, Field(description="preferred goes on without TLS where the server has none; verify_identity alone"
-                       " makes sure of the server.")
-    ] = "preferred"  # fmt: skip
+        SslMode,
+        Field(
+            title="SSL mode",
+            description="preferred goes on without TLS where the server has none; verify_identity alone makes sure of"
+            " the server.",
+        ),
+    ] = "preferred"
     certificate_sha256: Annotated[
         str,
-        Field(max_length=95, description="The fingerprint of a certificate that no known authority signed."),
+        Field(
+            max_length=95, title="Certificate SHA-256",
+            description="The fingerprint of a certificate that no known authority signed.",
+        ),
         AfterValidator(_fingerprint),
-    ] = ""
+    ] = ""  # fmt: skip
     dual_passwords: Annotated[
         bool, Field(description="MySQL 8.0.14 and newer: the old password works until the new one is proved.")
     ] = False

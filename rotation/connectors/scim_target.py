@@ -31,17 +31,24 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-class ScimTargetSettings(LoginSettings):
-    """Where the SCIM server is, and how it wants to be told; the login call is for verification."""
+class ScimSettings(TargetSettings):
+    """Where the SCIM server is, and how it wants to be told."""
 
     url: Annotated[
         str,
-        Field(max_length=500, description="The base of the SCIM server, such as https://app.example.com/scim/v2."),
+        Field(
+            max_length=500, title="SCIM base URL",
+            description="The base of the SCIM server, such as https://app.example.com/scim/v2.",
+        ),
         AfterValidator(_base_url),
-    ]
+    ]  # fmt: skip
     method: Annotated[
         Literal["patch", "put"], Field(description="put writes the whole user back, for servers without PATCH.")
     ] = "patch"
+
+
+class ScimTargetSettings(LoginSettings, ScimSettings):
+    """Both, and the login call for verification. (A form shows the fields of the last base first.)"""
 
 
 class ScimTarget(Connector):
