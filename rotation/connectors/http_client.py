@@ -83,9 +83,8 @@ class HttpClient:
         Raises TargetError: UNREACHABLE for none, PERMISSION for an address that is forbidden.
         """
         parts = urlsplit(url)
-        sent = {
-            "Host": parts.netloc, "User-Agent": "cerby", "Accept-Encoding": "identity", **headers, "Connection": "close"
-        }  # fmt: skip
+        sent = merged({"User-Agent": "cerby", "Accept-Encoding": "identity"}, headers)
+        sent = {"Host": parts.netloc, **sent, "Connection": "close"}
         if body is not None or method not in BODILESS:
             sent["Content-Length"] = str(len(body or b""))
         lines = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
@@ -158,6 +157,12 @@ class _BoundedStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def merged(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Theirs in the place of ours where both name a header, in whatever case (RFC 9110, 5.1)."""
+    named = {name.lower() for name in theirs}
+    return {**{name: value for name, value in ours.items() if name.lower() not in named}, **theirs}
 
 
 def basic(login: Login) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, urlencode
 
 from rotation.connectors.base import FailureKind, Login, TargetError
-from rotation.connectors.http_client import OUR_HEADERS, Answer, HttpClient, basic, bearer, checked_url
+from rotation.connectors.http_client import OUR_HEADERS, Answer, HttpClient, basic, bearer, checked_url, merged
 from rotation.connectors.secrecy import text_of
 from workspace.crypto import Secret
 
@@ -23,6 +23,7 @@ Values = Mapping[str, str | Secret]
 # What may stand in a URL: those are written into logs on the way and at the target.
 IN_URLS: Final = frozenset({"username", "admin_username"})
 MAX_TEMPLATE: Final = 4000
+FOR_SECRETS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"})
 
 _PLACE: Final = re.compile(r"\{([A-Za-z_]+)\}")
 _BEFORE_PATH: Final = re.compile(r"(?:[^/?]*//)?[^/?]*")
@@ -52,8 +53,8 @@ class Request:
         if self.body:
             body = fill_body(self.body_type, self.body, values)
             headers["Content-Type"] = CONTENT_TYPES[self.body_type]
-        headers.update(fill_headers(self.headers, values))
-        return client.send(self.method, fill_url(self.url, values), headers=headers, body=body)
+        declared = merged(headers, fill_headers(self.headers, values))
+        return client.send(self.method, fill_url(self.url, values), headers=declared, body=body)
 
 
 CONTENT_TYPES: Final[Mapping[str, str]] = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
@@ -74,10 +75,21 @@ def check_url(template: str) -> str:
 
 
 def check_headers(template: str) -> str:
-    """Raises ValueError for a line that is no header, or one that is not theirs to say."""
-    for name, _ in _header_lines(template):
+    """Raises ValueError for a line that is no header, one that is not theirs to say, or one with a secret of its own:
+    settings are stored in the clear, and shown.
+    """
+    names = set()
+    for name, value in _header_lines(template):
         if name.lower() in OUR_HEADERS:
             raise ValueError(f"{name} is set by the request itself and cannot be declared")
+        if name.lower() in FOR_SECRETS and not places(value):
+            raise ValueError(
+                f"{name} must not hold a secret of its own. Store it as the admin account's password, and write"
+                f" “{name}: {{admin_password}}”"
+            )
+        names.add(name.lower())
+    if len(names) < len(_header_lines(template)):
+        raise ValueError("a header can be declared once")
     return template
 
 

@@ -185,6 +185,18 @@ def test_a_bearer_token_is_the_admins_password(target: HttpTarget, service: Serv
     assert service.requests[-1][1]["authorization"] == f"Bearer {service.operator}"
 
 
+def test_a_declared_header_takes_the_place_of_ours(
+    target: HttpTarget, service: Service, old: Secret, new: Secret
+) -> None:
+    headers = "authorization: Token {admin_password}\nACCEPT: text/plain\nuser-agent: mine\nX-Api-Key: {admin_password}"
+    connector = target.connector(target.make_login(old), headers=headers)
+    service.canned.append(Canned(200))
+    connector.change(new, current=old, admin=target.admin)
+    sent = service.requests[-1][1]
+    assert sent["authorization"] == f"Token {service.operator}"
+    assert (sent["x-api-key"], sent["accept"], sent["user-agent"]) == (service.operator, "text/plain", "mine")
+
+
 def test_no_cookie_and_nothing_of_the_environment_is_sent(
     target: HttpTarget, service: Service, old: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +273,8 @@ def test_urls_that_can_be_read_in_two_ways_are_refused(target: HttpTarget, url: 
     [
         ({"body": '{"password": {new}}'}, "places in quotes"), ({"body": '{"p": "{nwe}"}'}, "no place {nwe}"),
         ({"body": "{}"}, "where the new password goes"), ({"headers": "Content-Length: 3"}, "Content-Length is set"),
+        ({"headers": "X-Api-Key: 123"}, "Store it as the admin account's password"),
+        ({"login_headers": "cookie: a=b"}, "must not hold a secret"), ({"headers": "X: a\nx: b"}, "declared once"),
         ({"headers": "X: {password}"}, "no place {password}"), ({"login_body": '{"a": "{new}"}'}, "not {new}"),
         ({"login_authorization": "none"}, "where the password goes"), ({"done_status": "200-700"}, "done_status"),
         ({"login_rejected_status": "200,401"}, "login_rejected_status"), ({"policy_json": "=x"}, "policy_json"),
