@@ -73,6 +73,14 @@ class Environment(BaseSettings):
         30, gt=0, description="After how long a due rotation is announced again when nobody took it, in seconds."
     )
     call_timeout_seconds: float = Field(10, gt=0, description="The longest a target may take to answer one call.")
+    browser_timeout_seconds: float = Field(
+        30, gt=0, description="The longest a web site driven in a browser may take for one call. At most four fifths of"
+        " the task time limit, which is half of CERBY_LEASE_SECONDS.",
+    )  # fmt: skip
+    chromium: Path = Field(Path("/usr/bin/chromium"), description="The browser in which web forms are filled.")
+    chromium_account: str = Field(
+        "nobody", description="The account that the browser runs as where the worker runs as root."
+    )
     lease_seconds: float = Field(
         120, gt=0, description="How long a worker holds a rotation; above the task time limit, which is half of it."
     )

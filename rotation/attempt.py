@@ -200,7 +200,9 @@ class Attempt:
 
     def has_time(self, calls: int) -> bool:
         """Whether this worker outlasts so many calls more, however long they take."""
-        return time.monotonic() + (calls - 1) * settings.CALL_TIMEOUT_SECONDS <= self.until
+        longest = self.connector.timeout
+        slower = max(0.0, longest - settings.CALL_TIMEOUT_SECONDS)  # than the call that `until` was reckoned for
+        return time.monotonic() + (calls - 1) * longest + slower <= self.until
 
     def mind_time(self) -> None:
         """Before each call. Raises OutOfTime."""

@@ -4,6 +4,7 @@ The settings of each connector become fields of their own, made from the connect
 writes JSON and a new connector needs nothing here.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -99,7 +100,7 @@ class AccountForm(forms.WorkspaceForm):
             for name, info in kind.Settings.model_fields.items():
                 field = field_of(name, info)
                 if key == connector and name in target:
-                    field.initial = target[name]
+                    field.initial = as_text(target[name])
                 self.fields[f"{key}__{name}"] = field
 
     def _add_admin(self, workspace: Workspace, account: Account | None) -> None:
@@ -130,7 +131,15 @@ def field_of(name: str, info: FieldInfo) -> django_forms.Field:
 
 def _limit(info: FieldInfo) -> int:
     """How long a text may be, as its connector says."""
+    extra = info.json_schema_extra
+    if isinstance(extra, dict) and isinstance(limit := extra.get("limit"), int):
+        return limit
     return min((each.max_length for each in info.metadata if isinstance(each, MaxLen)), default=254)
+
+
+def as_text(value: Any) -> Any:
+    """A setting that is JSON, as it was given over the API or by a command, for the person who edits it."""
+    return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 def _with(field: django_forms.Field, initial: Any) -> django_forms.Field:

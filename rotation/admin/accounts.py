@@ -11,20 +11,21 @@ from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from rotation import connectors
-from rotation.admin.account_form import PLAIN, AccountForm
+from rotation.admin.account_form import PLAIN, AccountForm, as_text
 from rotation.admin.words import state_badge
 from rotation.models import RotationJob
 from rotation.states import JobState
-from workspace import access, accounts
+from workspace import access, accounts, authenticators
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
-from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, url, when
+from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, clipped, link, url, when
 from workspace.crypto import Secret
 from workspace.errors import Invalid
-from workspace.models import Account, CharacterClass, Grant, GrantRole, SecretVersion, Team, User
+from workspace.models import Account, Authenticator, CharacterClass, Grant, GrantRole, SecretVersion, Team, User
 
 SHOWN = 20
+SHORT = 120
 
 
 class PrivilegeFilter(ChoiceFilter):
@@ -47,6 +48,14 @@ class PasswordFilter(ChoiceFilter):
 class PasswordForm(forms.ActForm):
     password = forms.password(
         "Password", help_text="The one in force on the target now. It is sealed at once and never shown on these pages."
+    )
+
+
+class AuthenticatorForm(forms.ActForm):
+    key = forms.password(
+        "Key",
+        help_text="As the site shows it beside the QR code, or its otpauth:// address. It is sealed at once and never"
+        " shown again: keep it where people who log in by hand need it.",
     )
 
 
@@ -83,7 +92,7 @@ class AccountAdmin(ConsoleAdmin):
     empty_icon = "key"
     empty_title = "No accounts found"
     empty_text = "Add a shared login, enter its password, and grant a team access to it."
-    actions_detail = ("edit", "password", "grant")
+    actions_detail = ("edit", "password", "authenticator", "forget_authenticator", "grant")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         current = SecretVersion.objects.current().filter(account=OuterRef("pk"))
@@ -93,6 +102,7 @@ class AccountAdmin(ConsoleAdmin):
             live_state=Subquery(live.values("state")[:1]),
             live_job=Subquery(live.values("pk")[:1]),
             live_grants=Count("grants", filter=Q(grants__ended_at=None)),
+            codes_since=Subquery(Authenticator.objects.filter(account=OuterRef("pk")).values("enrolled_at")[:1]),
         )  # fmt: skip
         return rows
 
@@ -167,6 +177,36 @@ class AccountAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
+    @button_for("Store authenticator", url_path="authenticator", icon="pin")
+    def authenticator(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(account: Any) -> Act:
+            def store(data: dict[str, Any]) -> str:
+                authenticators.enroll(account, Secret(data["key"]), actor=actor(request))
+                return "The key is sealed. Where the target asks for a code, one is made from it."
+
+            return Act(
+                f"The authenticator of {account}", "Seal key", AuthenticatorForm(bound(request)), store,
+                text=("For logins that ask for a one-time code beside the password (TOTP, RFC 6238).",),
+                warning="A key is stored already; this one takes its place." if account.codes_since else "",
+                refusal="" if takes_codes(account) else f"{connector_label(account)} never asks for one-time codes.",
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Forget authenticator", url_path="forget-authenticator", icon="backspace")
+    def forget_authenticator(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(account: Any) -> Act:
+            def forget(data: dict[str, Any]) -> str:
+                authenticators.remove(account, actor=actor(request))
+                return "The key is gone. Where the target asks for a code, a person is asked for."
+
+            return Act(
+                f"Forget the authenticator of {account}", "Forget key", forms.ActForm(bound(request)), forget,
+                refusal="" if account.codes_since else "No key is stored.", dangerous=True,
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
     @button_for("Grant access", url_path="grant", icon="key", variant=ActionVariant.PRIMARY)
     def grant(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(account: Account) -> Act:
@@ -180,8 +220,14 @@ class AccountAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    def offered(self, request: HttpRequest, obj: Account) -> Sequence[str]:
-        return self.actions_detail
+    def offered(self, request: HttpRequest, obj: Any) -> Sequence[str]:
+        able = {"authenticator": takes_codes(obj), "forget_authenticator": obj.codes_since is not None}
+        return [name for name in self.actions_detail if able.get(name, True)]
+
+
+def takes_codes(account: Account) -> bool:
+    kind = connectors.REGISTRY.get(account.connector)
+    return kind is not None and kind.takes_codes
 
 
 def connector_label(account: Account) -> str:
@@ -194,15 +240,23 @@ def facts(account: Any) -> list[Fact]:
     known = [
         Fact("User name", account.username or NOTHING),
         Fact("Password changed by", connector_label(account)),
-        *(Fact(key.replace("_", " ").capitalize(), value) for key, value in account.target.items()),
+        *(Fact(key.replace("_", " ").capitalize(), setting_text(value)) for key, value in account.target.items()),
         Fact("Admin account", link(account.admin_account)),
         Fact("Password set", when(account.password_set_at) if account.password_set_at else "not stored yet"),
         Fact("New passwords", f"{account.password_length} characters: "
              + ", ".join(classes.get(name, name).lower() for name in account.password_classes)),
     ]  # fmt: skip
+    if account.codes_since:
+        known.append(Fact("Authenticator", f"stored {when(account.codes_since)}"))
     if account.password_excluded:
         known.append(Fact("Excluded characters", format_html("<code>{}</code>", account.password_excluded)))
     return known
+
+
+def setting_text(value: Any) -> Any:
+    """A setting on one line, however long."""
+    text = str(as_text(value))
+    return clipped(text) if len(text) > SHORT else text
 
 
 def grants_of(account: Account) -> Section:

@@ -1,6 +1,5 @@
 """The connectors, by the key that `Account.connector` holds."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from rotation.connectors.base import Connector, validated
@@ -14,17 +13,21 @@ from rotation.connectors.redis_acl import RedisAcl
 from rotation.connectors.registry import Registry
 from rotation.connectors.scim_target import ScimTarget
 from rotation.connectors.ssh import Ssh
-from workspace import hosts
+from rotation.connectors.web_form import WebForm
+from workspace import host_names
 from workspace.errors import Invalid
 
 if TYPE_CHECKING:
     from workspace.models import Account
 
-REGISTRY: Final = Registry((ByHand, HttpApi, Ldap, MariaDb, Postgres, RabbitMq, RedisAcl, ScimTarget, Ssh))
+REGISTRY: Final = Registry(
+    (ByHand, HttpApi, Ldap, MariaDb, Postgres, RabbitMq, RedisAcl, ScimTarget, Ssh, WebForm)
+)
 
 
 def of(account: "Account", *, timeout: float) -> Connector:
-    """The connector to an account's target; each of its calls ends within `timeout` seconds. Nothing is sent yet.
+    """The connector to an account's target; each of its calls ends within `timeout` seconds, or the more that this kind
+    says it needs. Nothing is sent yet.
 
     Raises Invalid, with a sentence that names it, for an unknown connector, settings that cannot be used, a login
     without a name where one is needed, or a host that is not on the workspace's list.
@@ -40,18 +43,23 @@ def of(account: "Account", *, timeout: float) -> Connector:
         raise Invalid(f"{kind.label}: username: a login on the target must be named.", field="username")
     if not account.username.isprintable():
         raise Invalid("username: control characters cannot stand in a login's name.", field="username")
-    connector = kind(target, account.username, timeout=timeout)
+    connector = kind(target, account.username, timeout=kind.time_limit(timeout))
     if account.workspace_id is not None:
-        _check_hosts(connector, account.workspace.target_hosts)
+        connector.allowed_hosts = tuple(account.workspace.target_hosts)
+        _check_hosts(connector)
+    if kind.takes_codes:
+        from rotation.codes import CodesOf  # only here, since it needs the tables, and connectors do not
+
+        connector.codes = CodesOf(account)
     return connector
 
 
-def _check_hosts(connector: Connector, allowed: Sequence[str]) -> None:
+def _check_hosts(connector: Connector) -> None:
     """A connector that does not say where it connects to cannot be judged, and is refused where there is a list."""
-    able = connector.capabilities
+    able, allowed = connector.capabilities, connector.allowed_hosts
     if not allowed or not (able.self_change or able.admin_reset or able.can_verify):
         return
-    wrong = [host for host in connector.hosts if not hosts.permits(allowed, host)]
+    wrong = [host for host in connector.hosts if not host_names.permits(allowed, host)]
     if wrong or not connector.hosts:
         named = ", ".join(wrong) or "an unknown host"
         raise Invalid(

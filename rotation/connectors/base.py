@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -90,6 +90,17 @@ class Closed:
     follow_ups: tuple[str, ...] = field(default=())
 
 
+class Codes(Protocol):
+    """Where the login's one-time codes come from (RFC 6238), for connectors that say `takes_codes`."""
+
+    def are_known(self) -> bool:
+        """Whether an authenticator secret is stored."""
+
+    def next(self, *, within: float) -> Secret:
+        """A code that was never handed out before, waited for up to `within` seconds. Raises TargetError: LOCKED with
+        `retry_after` where there is none in time, HUMAN where no secret is stored."""
+
+
 class Connector(ABC):
     """One login on one target. Subclasses say what they are in class attributes.
 
@@ -100,12 +111,23 @@ class Connector(ABC):
     label: ClassVar[str]
     capabilities: Capabilities
     Settings: ClassVar[type[TargetSettings]]
+    takes_codes: ClassVar[bool] = False
+    """Whether the target may ask for one-time codes; then an authenticator secret can be stored with the account."""
+    codes: Codes | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    """The workspace's list of hosts that targets may be on (`workspace.hosts`); empty: any. For connectors that find
+    out only on the way where they have to go; for the others `hosts` is judged beforehand."""
 
     def __init__(self, settings: TargetSettings, username: str, *, timeout: float) -> None:
         """`timeout` in seconds bounds each call as a whole."""
         self.settings = settings
         self.username = username
         self.timeout = timeout
+
+    @classmethod
+    def time_limit(cls, timeout: float) -> float:
+        """Seconds that a call may take where `timeout` is what the operator gives to an ordinary one."""
+        return timeout
 
     def close(self) -> None:
         """Let go of whatever is held open between calls; the last call."""

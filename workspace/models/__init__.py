@@ -2,6 +2,7 @@
 
 from workspace.models.accounts import (
     Account,
+    Authenticator,
     CharacterClass,
     Grant,
     GrantRole,
@@ -30,6 +31,7 @@ __all__ = [
     "AuditEvent",
     "AuditSeal",
     "AuditWalk",
+    "Authenticator",
     "CharacterClass",
     "Delivery",
     "DeliveryQuerySet",

@@ -127,6 +127,29 @@ class SecretVersion(TenantModel):
         return f"version {self.number} of {self.account}"
 
 
+class Authenticator(TenantModel):
+    """What makes an account's one-time codes (RFC 6238), sealed for exactly this row.
+
+    `last_step` is the time step of the last code that was handed out; none is handed out for it or an earlier one.
+    """
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="authenticator")
+    sealed = models.BinaryField()
+    digits = models.PositiveSmallIntegerField(default=6)
+    period = models.PositiveSmallIntegerField(default=30)
+    algorithm = models.CharField(max_length=6, default="SHA1")
+    last_step = models.PositiveBigIntegerField(default=0)
+    enrolled_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(period__gte=1, period__lte=300), name="authenticator_period"),
+        ]
+
+    def __str__(self) -> str:
+        return f"authenticator of {self.account}"
+
+
 class GrantRole(models.TextChoices):
     """What a grant lets its holder do with the account."""
 

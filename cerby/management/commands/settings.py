@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from cerby.environment import Environment, variable_of
 
 TYPES: Final = {
-    str: "text", int: "whole number", float: "number", bool: "true or false", Path: "folder", SecretStr: "secret",
+    str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", SecretStr: "secret",
     type(None): "unset",
 }  # fmt: skip
 

@@ -100,6 +100,8 @@ class ConnectorContract:
     """What the connector declares, and so what is tested."""
     short: ClassVar[float] = SHORT
     """Seconds for calls whose last answer is expected not to come. More for connectors that take long to begin."""
+    halfway: ClassVar[float] = SHORT
+    """Seconds for a call that gets as far as the change and no further."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -274,7 +276,7 @@ class ConnectorContract:
         self, target: Target, connector: Connector, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
     ) -> None:
         proxy.treat(Mode.STALL_REPLY, target.change_marker)
-        behind = _connector(target, connector.username, port=proxy.port, timeout=self.short)
+        behind = _connector(target, connector.username, port=proxy.port, timeout=self.halfway)
         with pytest.raises(TargetError) as failure:
             behind.change(new, current=old, admin=changer)
         assert failure.value.kind is FailureKind.UNREACHABLE
