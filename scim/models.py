@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
-from workspace.models import TenantModel
+from workspace.models import TenantModel, Workspace
 
 
 class ScimToken(TenantModel):
@@ -45,10 +45,14 @@ class ProvisioningEvent(TenantModel):
     """A write by the identity provider, or a request of its that was refused. No bodies, no values, no secrets.
 
     `attributes` are the names of what changed; `resource_id` the person or team, empty where there was none yet.
+    The composite foreign key to the token says all that plain ones would, and each write pays for what is checked.
     """
 
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, editable=False, related_name="+", db_constraint=False, db_index=False
+    )
     at = models.DateTimeField(default=timezone.now)
-    token = models.ForeignKey(ScimToken, on_delete=models.PROTECT, related_name="+")
+    token = models.ForeignKey(ScimToken, on_delete=models.PROTECT, related_name="+", db_constraint=False)
     operation = models.CharField(max_length=7, choices=Operation.choices)
     resource_type = models.CharField(max_length=10, blank=True)
     resource_id = models.UUIDField(null=True)
