@@ -3,7 +3,8 @@
 A good answer to the change is not believed: only the login call says which password is in force.
 """
 
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -175,9 +176,9 @@ class HttpApi(Connector):
         urls = (target.url, target.login_url, target.sessions_url)
         return tuple(dict.fromkeys(host_of(url) for url in urls if url))
 
-    @property
-    def address(self) -> str:
-        return address_of(self._target.url)
+    @classmethod
+    def address_of(cls, target: Mapping[str, Any]) -> str:
+        return address_of(str(target.get("url", "")))
 
     @property
     def _target(self) -> HttpApiSettings:

@@ -200,9 +200,12 @@ def host_of(url: str) -> str:
 
 
 def address_of(url: str) -> str:
-    """Host and port."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or {'https': 443, 'http': 80}.get(parts.scheme)}"
+    """Host and port, in one spelling; of what is no URL, the text itself."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname}:{parts.port or {'https': 443, 'http': 80}[parts.scheme]}"
+    except (ValueError, KeyError):
+        return url
 
 
 def refusal(answer: Answer, doing: str, *secrets: str) -> TargetError:

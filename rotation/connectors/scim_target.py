@@ -68,9 +68,9 @@ class ScimTarget(Connector):
         urls = (self._target.url, self._target.login_url)
         return tuple(dict.fromkeys(host_of(url) for url in urls if url))
 
-    @property
-    def address(self) -> str:
-        return address_of(self._target.url)
+    @classmethod
+    def address_of(cls, target: Mapping[str, Any]) -> str:
+        return address_of(str(target.get("url", "")))
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:
         """PATCH or PUT `password` of the one user of that userName. Raises TargetError.

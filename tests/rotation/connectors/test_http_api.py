@@ -346,4 +346,6 @@ def test_every_host_that_is_spoken_to_is_said(target: HttpTarget) -> None:
     }  # fmt: skip
     connector = HttpApi(validated(HttpApi, settings), "app", timeout=1)
     assert connector.hosts == ("api.example", "login.example")
-    assert connector.address == "api.example:8443"
+    assert HttpApi.address_of(settings) == "api.example:8443"
+    assert [HttpApi.address_of({"url": url}) for url in ("", "nonsense", "https://a:b/")] == ["", "nonsense", "https://a:b/"]
+    assert HttpApi.address_of({}) == ""

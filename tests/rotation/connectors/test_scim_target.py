@@ -239,7 +239,7 @@ def test_every_host_that_is_spoken_to_is_said() -> None:
     settings = {"url": "https://SCIM.example/v2/", "login_url": "https://login.example:8443/"}
     connector = ScimTarget(validated(ScimTarget, settings), "app", timeout=1)
     assert connector.hosts == ("scim.example", "login.example")
-    assert connector.address == "scim.example:443"
+    assert ScimTarget.address_of(settings) == "scim.example:443"
 
 
 def test_tls_is_for_the_name_and_verified(
