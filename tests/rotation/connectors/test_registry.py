@@ -58,6 +58,13 @@ def test_every_connector_says_what_it_is(kind: type[Connector]) -> None:
     assert able.can_verify or not (able.self_change or able.admin_reset)
 
 
+@pytest.mark.parametrize("kind", connectors.REGISTRY.values())
+def test_every_connector_that_reaches_out_says_where(kind: type[Connector]) -> None:
+    """By a setting `host`, or by a property of its own; a workspace's list of hosts is kept by it."""
+    says = "host" in kind.Settings.model_fields or kind.hosts is not Connector.hosts
+    assert says or not kind.capabilities.can_verify
+
+
 def test_choices_stand_in_the_order_of_their_labels() -> None:
     labels = [label for _, label in connectors.choices()]
     assert labels == sorted(labels)
