@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from rotation.models import Offboarding, Orphan, OrphanOutcome
-from workspace import audit, bulk, notices
+from workspace import audit, bulk, notices, statements
 from workspace.audit import Actor
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Grant, GrantRole, Notice, User, Workspace
@@ -117,7 +117,7 @@ SELECT a.id, coalesce(manager.id, recent.id, owner.id),
 
 def owned_alone(user: User) -> list[UUID]:
     """The accounts that nobody but this person owns. Whoever owns nothing costs one statement."""
-    mine = [row[0] for row in _rows(_OWNED_BY, {"user": user.pk})]
+    mine = [row[0] for row in statements.rows(_OWNED_BY, {"user": user.pk})]
     others = _owned(mine, beside=user)
     return [account for account in mine if account not in others]
 

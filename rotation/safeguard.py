@@ -6,7 +6,7 @@ to run for it to be over.
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -14,10 +14,10 @@ from django.utils import timezone
 from rotation import jobs, queue, wake
 from rotation.models import Decision, Exposure, MassRemoval, Offboarding, RotationJob, RotationStep
 from rotation.states import JobState
-from workspace import audit, bulk, notices
+from workspace import audit, bulk, notices, statements
 from workspace.audit import Actor
 from workspace.errors import Refused
-from workspace.models import Account, Notice, User, Workspace
+from workspace.models import Account, Notice, Workspace
 from workspace.transactions import atomic
 
 SAFEGUARD: Final = Actor.system("safeguard")
@@ -30,7 +30,7 @@ def hold(workspace: Workspace) -> MassRemoval | None:
     other wait for one another here, and nowhere in a circle.
     """
     now = timezone.now()
-    last = MassRemoval.objects.for_workspace(workspace).order_by("-opened_at").first()
+    last = statements.one(MassRemoval, "WHERE workspace_id = %s ORDER BY opened_at DESC LIMIT 1", [workspace.pk])
     if last is not None and last.decided_at is None:
         if last.held_until > now:
             return last
@@ -39,7 +39,7 @@ def hold(workspace: Workspace) -> MassRemoval | None:
     since = now - timedelta(minutes=workspace.mass_removal_window_minutes)
     if last is not None and last.decided_at is not None:
         since = max(since, last.decided_at)
-    removed = Offboarding.objects.for_workspace(workspace).filter(started_at__gt=since).count() + 1
+    removed = 1 + _count("rotation_offboarding WHERE workspace_id = %s AND started_at > %s", [workspace.pk, since])
     people = _people_if_too_many(workspace, removed)
     return None if people is None else _open(workspace, removed, people, since, now)
 
@@ -99,11 +99,16 @@ def _people_if_too_many(workspace: Workspace, removed: int) -> int | None:
     percent = workspace.mass_removal_percent
     if removed < workspace.mass_removal_people:
         return None
-    active = User.objects.for_workspace(workspace).active()
-    if percent:
-        active = active[: removed * (100 - percent) // percent + 1]
-    people = removed + active.count()
+    enough = removed * (100 - percent) // percent + 1 if percent else None
+    active = "(SELECT FROM workspace_user WHERE workspace_id = %s AND is_active LIMIT %s) AS active"
+    people = removed + _count(active, [workspace.pk, enough])
     return people if removed * 100 > percent * people else None
+
+
+def _count(rows: str, params: list[Any]) -> int:
+    """Every departure asks, so this composes no query. `rows` is a constant of the caller's, never input."""
+    counted = statements.first(f"SELECT count(*) FROM {rows}", params)  # noqa: S608
+    return 0 if counted is None else int(counted[0])
 
 
 def _open(workspace: Workspace, removed: int, people: int, since: datetime, now: datetime) -> MassRemoval:
