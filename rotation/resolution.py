@@ -34,7 +34,7 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
     if not password.reveal() or "\x00" in password.reveal():
         raise Invalid("A password must not be empty or contain a NUL character.", field="password")
     _refuse_known(job, password)
-    candidate = accounts.add_candidate(job.account, password)
+    candidate = _suggested(job, password) or accounts.add_candidate(job.account, password)
     accounts.note_known(candidate, actor=actor)
     verifies = connectors.of(job.account, timeout=1).capabilities.can_verify
     audit.record(
@@ -66,6 +66,17 @@ def use_admin(job: RotationJob, admin: Account, *, actor: Actor) -> RotationJob:
         raise Invalid(f"No password is stored for {admin}. Enter it there first.", field="admin_account")
     accounts.update(account, actor=actor, admin_account=admin)
     return jobs.retry(job, actor=actor)
+
+
+def _suggested(job: RotationJob, password: Secret) -> SecretVersion | None:
+    """The version in which this very password was sealed when it was suggested (`rotation.manual`).
+
+    Stored a second time, it would be an older password of the account that is still alive.
+    """
+    seen = SecretVersion.objects.candidates().filter(
+        account=job.account, reveals__isnull=False, created_at__gte=job.requested_at
+    )
+    return next((version for version in seen.distinct() if accounts.open_version(version) == password), None)
 
 
 def _refuse_known(job: RotationJob, password: Secret) -> None:

@@ -127,7 +127,7 @@ def test_the_pages_take_a_fixed_number_of_queries(
         access.grant(acme.account, team, actor=TESTS)
         keys.issue(acme.member, f"k{index}", actor=TESTS)
     browser = acme.browser(acme.member)
-    for path, queries in (("/", 4), (f"/accounts/{acme.account.id}/", 4), ("/keys/", 3), ("/profile/", 3)):
+    for path, queries in (("/", 5), (f"/accounts/{acme.account.id}/", 4), ("/keys/", 3), ("/profile/", 3)):
         with django_assert_num_queries(queries):  # the session, the person, and what the page shows
             assert browser.get(path).status_code == 200
 
