@@ -52,9 +52,8 @@ class RabbitMq(Connector):
 
     key = "rabbitmq"
     label = "RabbitMQ"
-    capabilities = Capabilities(
-        admin_reset=True, closes_sessions=True, can_verify=True, failed_logins=None, may_truncate=False
-    )
+    # RabbitMQ locks nobody out; a directory behind it may, so that failed logins are counted all the same.
+    capabilities = Capabilities(admin_reset=True, closes_sessions=True, can_verify=True, may_truncate=False)
     Settings = RabbitMqSettings
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:
