@@ -271,15 +271,18 @@ class ConnectorContract:
         assert proxy.marked == 1
         assert until(lambda: connector.verify(new))
 
-    @pytest.mark.timeout(60)
+    @pytest.mark.timeout(240)
     def test_a_reply_that_never_comes_ends_with_the_time_limit(
         self, target: Target, connector: Connector, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
     ) -> None:
         proxy.treat(Mode.STALL_REPLY, target.change_marker)
-        behind = _connector(target, connector.username, port=proxy.port, timeout=self.halfway)
-        with pytest.raises(TargetError) as failure:
-            behind.change(new, current=old, admin=changer)
-        assert failure.value.kind is FailureKind.UNREACHABLE
+        for patience in (1, 3, 9):  # on a busy machine the time may be over before the request was sent at all
+            behind = _connector(target, connector.username, port=proxy.port, timeout=self.halfway * patience)
+            with pytest.raises(TargetError) as failure:
+                behind.change(new, current=old, admin=changer)
+            assert failure.value.kind is FailureKind.UNREACHABLE
+            if proxy.marked:
+                break
         assert proxy.marked == 1
         assert until(lambda: connector.verify(new))
 

@@ -43,7 +43,6 @@ class TestRabbitMq(ConnectorContract):
     """The contract, with a user who may look at the management API."""
 
     able = RabbitMq.capabilities
-    short = 2.0
 
 
 # The tags
