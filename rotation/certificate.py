@@ -136,12 +136,13 @@ class Evidence:
                 "seconds": exposure_seconds(exposure),
             },
             "proof": self._proof(exposure),
+            "exception": self._exception(exposure),
         }
 
     def _proof(self, exposure: Exposure) -> Json | None:
         """How the exposure ended: by logins of ours, or on somebody's word. None where nothing was changed."""
         job = exposure.closed_by
-        if job is None or job.candidate is None:
+        if job is None or job.candidate is None or exposure.outcome not in MEASURED:
             return None
         return {
             "rotation": str(job.pk),
@@ -152,6 +153,16 @@ class Evidence:
             "sessions_closed": job.sessions_closed,
             "follow_ups": job.follow_ups,
             "on_the_word_of": self._words.get(job.pk),
+        }
+
+    def _exception(self, exposure: Exposure) -> Json | None:
+        """Who accepted that the password may be alive, why and until when; None where nobody had to."""
+        if exposure.outcome != Outcome.RISK_ACCEPTED or exposure.accepted_by is None:
+            return None
+        return {
+            "accepted_by": self.actor(exposure.accepted_by),
+            "until": _time(exposure.accepted_until),
+            "reason": exposure.accepted_reason,
         }
 
     def access_ended(self) -> Json:

@@ -60,11 +60,13 @@ class CertifiedAdmin(ConsoleAdmin):
         return answer
 
 
-def _with_times(value: Any) -> Any:
+def _with_times(value: Any, key: str = "") -> Any:
     """The document with its times as times, for the page's filters."""
-    if isinstance(value, dict):
-        return {
-            key: parse_datetime(item) if key.endswith(("_at", "since")) and isinstance(item, str) else _with_times(item)
-            for key, item in value.items()
-        }
-    return [_with_times(item) for item in value] if isinstance(value, list) else value
+    match value:
+        case dict():
+            return {name: _with_times(item, name) for name, item in value.items()}
+        case list():
+            return [_with_times(item) for item in value]
+        case str() if key.endswith(("_at", "since", "until")):
+            return parse_datetime(value)
+    return value

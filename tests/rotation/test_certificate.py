@@ -1,6 +1,7 @@
 """The certificate says what the rows say, only when all is done, and nobody can change a word of it."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from rotation import certificate, connectors, engine, offboarding, resolution
+from rotation import certificate, connectors, engine, offboarding, resolution, risk
 from rotation.models import Offboarding, RotationJob
 from tests.companies import PASSWORD, TESTS, Company
 from tests.rotation.model_target import ModelConnector, Server
@@ -108,6 +110,26 @@ def test_a_departure_that_knew_nothing_has_one_too(acme: Company) -> None:
     document = certificate.describe(done)
     assert document["accounts"] == []
     assert document["figures"]["exposure_seconds"] == {"p50": None, "p95": None, "max": None}
+
+
+def test_a_risk_that_was_accepted_stands_with_who_accepted_it_and_until_when(acme: Company) -> None:
+    done = offboarding.offboard(acme.member, actor=TESTS, cause="left")
+    assert done is not None
+    job = RotationJob.objects.get()  # the Router is changed by hand
+    engine.run(job.pk, worker="tests")
+    until = timezone.now() + timedelta(days=3)
+    risk.accept(job, until=until, reason="The router is replaced on Friday", actor=Actor.person(acme.owner))
+    done.refresh_from_db()
+
+    document = certificate.describe(done)
+    (router,) = document["accounts"]
+    assert (router["outcome"], router["proof"]) == ("risk_accepted", None)
+    assert router["exception"]["accepted_by"]["userName"] == "owner@acme.example"
+    assert router["exception"]["until"] == until.isoformat()
+    assert router["exception"]["reason"] == "The router is replaced on Friday"
+    assert document["figures"]["exposure_seconds"]["max"] is None
+    shown = acme.browser().get(page(done, "certificate")).content.decode()
+    assert "The router is replaced on Friday" in shown
 
 
 def test_no_password_is_in_it(acme: Company, departed: Offboarding) -> None:

@@ -40,12 +40,17 @@ def test_every_act_there_is_has_a_test() -> None:
     django = ("_changelist", "_add", "_change", "_history", "_delete")
     acts = {name for name in pages() if name.startswith(("workspace_", "rotation_", "scim_"))}
     assert {name for name in acts if not name.endswith(django)} == {
+        "rotation_offboarding_certificate",
+        "rotation_offboarding_certificate_file",
         "rotation_rotationjob_changed_by_hand",
         "rotation_rotationjob_retry",
         "scim_scimtoken_revoke",
+        "workspace_account_authenticator",
         "workspace_account_edit",
+        "workspace_account_forget_authenticator",
         "workspace_account_grant",
         "workspace_account_password",
+        "workspace_auditevent_export",
         "workspace_auditevent_verify",
         "workspace_delivery_send_again",
         "workspace_grant_end",

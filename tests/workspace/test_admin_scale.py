@@ -58,7 +58,9 @@ def multiply(company: Company) -> None:
         Offboarding(workspace=space, user=user, cause="left", actor=left) for user in people
     )
     Exposure.objects.bulk_create(
-        Exposure(workspace=space, offboarding=one, account=version.account, version=version, known_since=now)
+        Exposure(
+            workspace=space, offboarding=one, user=one.user, account=version.account, version=version, known_since=now
+        )
         for one, version in zip(offboardings, versions, strict=True)
     )
     RotationJob.objects.bulk_create(

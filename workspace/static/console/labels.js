@@ -2,8 +2,9 @@
 (() => {
   const label = () => {
     for (const select of document.querySelectorAll("select.select2-hidden-accessible")) {
-      const box = select.parentElement.querySelector(".select2-selection:not([aria-label])");
-      if (box && select.labels[0]) box.setAttribute("aria-label", select.labels[0].textContent.trim());
+      const words = select.labels[0]?.textContent.trim();
+      const parts = words ? select.parentElement.querySelectorAll(".select2-container [role]:not([aria-label])") : [];
+      for (const part of parts) part.setAttribute("aria-label", words);
     }
   };
   document.addEventListener("DOMContentLoaded", () => {
