@@ -105,6 +105,9 @@ class Environment(BaseSettings):
     trusted_proxies: int = Field(
         0, ge=0, description="Reverse proxies in front that set X-Forwarded-Proto and X-Forwarded-For."
     )
+    second_factor_grace_days: float = Field(
+        7, ge=0, description="How long an Owner may sign in without a second factor, from becoming one. 0: not at all."
+    )
     smtp_host: str = Field(
         "", description="The mail server. Unset: no mail in production, elsewhere mails are printed to the terminal."
     )

@@ -1,6 +1,7 @@
 """Django's settings, made from `cerby.environment`."""
 
 import sys
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -33,6 +34,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django_htmx",
+    "axes",
     "pgtrigger",
     "rest_framework",
     "django_scim",
@@ -53,6 +55,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "workspace.gate.gate",
 ]
 ROOT_URLCONF = "cerby.urls"
 WSGI_APPLICATION = "cerby.wsgi.application"
@@ -67,6 +70,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "workspace.gate.second_factor_due",
             ]
         },
     }
@@ -94,7 +98,18 @@ DATABASES = {"default": _database(ENVIRONMENT.database_url.get_secret_value())}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "workspace.User"
-AUTHENTICATION_BACKENDS = ["workspace.signin.WorkspaceBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "workspace.signin.WorkspaceBackend"]
+AXES_HANDLER = "workspace.throttle.Handler"
+AXES_USERNAME_CALLABLE = "workspace.throttle.who"
+AXES_CLIENT_IP_CALLABLE = "workspace.throttle.where"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # its middleware would answer lock-outs with a page of its own; our form does
+SECOND_FACTOR_GRACE_DAYS = ENVIRONMENT.second_factor_grace_days
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
@@ -149,6 +164,18 @@ SENDS_MAIL = _BACKEND != "console" or not ENVIRONMENT.is_production
 MAIL_DELAY_SECONDS = ENVIRONMENT.mail_delay_seconds
 
 REDIS_URL = ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0"
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "cerby",
+        "OPTIONS": {
+            "serializer": "workspace.throttle.Serializer",
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+        },
+    }
+}
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -214,7 +241,7 @@ SCIM_SERVICE_PROVIDER = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "workspace.bearer.KeyAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "workspace.bearer.PersonSession",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

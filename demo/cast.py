@@ -16,7 +16,7 @@ class Owner:
 
     def __init__(self, facts: Facts) -> None:
         self._browser = Browser(facts.base_url)
-        self._browser.sign_in(facts.owner_email, facts.owner_password, at="/admin/login/", button="Log in")
+        self._browser.sign_in(facts.owner_email, facts.owner_password, at="/admin/")
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from scim import causes
 from scim.models import ProvisioningEvent, ScimToken
+from workspace import break_glass
 from workspace.models import TeamMembership, User, Workspace
 
 LOOKED_BACK: Final = timedelta(days=7)
@@ -51,6 +52,7 @@ def examine(workspace: Workspace) -> list[Finding]:
         *_refusals(workspace),
         *_names(workspace),
         *_comings_and_goings(workspace),
+        _break_glass(workspace),
     ]
     return sorted(findings, key=lambda finding: list(Level).index(finding.level), reverse=True)
 
@@ -126,6 +128,14 @@ def _refusals(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(Level.FINE, "requests of the last 7 days", "none was refused")
     for cause, number in counted.most_common():
         yield Finding(Level.WRONG, f"{number} × {cause.name}", cause.words, cause.remedy)
+
+
+def _break_glass(workspace: Workspace) -> Finding:
+    """Whether anybody gets in while the provider is down."""
+    if advice := break_glass.warning(workspace):
+        return Finding(Level.ODD, "break-glass Owner", "nobody signs in without the identity provider", advice)
+    names = ", ".join(owner.user_name for owner in break_glass.owners(workspace))
+    return Finding(Level.FINE, "break-glass Owner", names)
 
 
 def _names(workspace: Workspace) -> Iterator[Finding]:

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Generator, Iterator
+from uuid import uuid4
 
 import pgtrigger
 import pytest
+from django.core.cache import caches
 from django.test import TransactionTestCase
 
 from tests.companies import Company, company
@@ -18,6 +20,12 @@ def acme(db: None) -> Company:
 @pytest.fixture
 def rival(db: None) -> Company:
     return company("rival")
+
+
+@pytest.fixture(autouse=True)
+def _counters_of_its_own() -> None:
+    """What one test tried at the door does not count in another; Valkey is shared, so nothing is flushed."""
+    caches["default"].key_prefix = f"test-{uuid4()}"
 
 
 @pytest.fixture(scope="session", autouse=True)

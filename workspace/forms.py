@@ -7,6 +7,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest
 
+from workspace import throttle
 from workspace.crypto import Secret
 
 
@@ -22,6 +23,7 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "This e-mail and password do not fit together. If you belong to several workspaces,"
         " name the one you mean.",
         "inactive": "This e-mail and password do not fit together.",
+        "paused": f"This e-mail and password do not fit together. {throttle.PAUSED}",
     }
 
     def __init__(self, request: HttpRequest | None = None, *args: Any, **kwargs: Any) -> None:
@@ -41,9 +43,30 @@ class SignInForm(AuthenticationForm):
                 workspace=data.get("workspace", ""),
             )  # fmt: skip
             if self.user_cache is None:
-                raise self.get_invalid_login_error()
+                paused = getattr(self.request, "axes_locked_out", False)
+                raise forms.ValidationError(self.error_messages["paused" if paused else "invalid_login"])
             self.confirm_login_allowed(self.user_cache)
         return data
+
+
+class CodeForm(forms.Form):
+    """The second step of signing in."""
+
+    code = forms.CharField(
+        label="Code", max_length=40,
+        help_text="Six digits from your authenticator app, or one of your recovery codes.",
+        widget=forms.TextInput({"autocomplete": "one-time-code", "inputmode": "text", "autofocus": True,
+                                "autocapitalize": "none", "spellcheck": "false"}),
+    )  # fmt: skip
+
+
+class NewCodeForm(forms.Form):
+    """The first code of an authenticator app that is set up."""
+
+    code = forms.CharField(
+        label="Code that the app shows", max_length=12,
+        widget=forms.TextInput({"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}),
+    )  # fmt: skip
 
 
 def _password(label: str, autocomplete: str) -> forms.CharField:

@@ -1,9 +1,11 @@
 """The link with which a person sets their first password, or a new one: single use, 24 hours.
 
 The token is Django's password-reset token: an HMAC over the person's state, so that it dies with the first use,
-with a new sign-in and with the time; nothing of it is stored.
+with a new sign-in and with the time; nothing of it is stored. A link that a person made carries who did, and their
+state is part of the HMAC, too: it dies with their access, with their role and with their password.
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
@@ -17,7 +19,19 @@ from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import Session, User
 
-_TOKENS = PasswordResetTokenGenerator()
+
+class _Tokens(PasswordResetTokenGenerator):
+    """Tokens that an inviter made, or support."""
+
+    key_salt = "workspace.invitations"
+
+    def __init__(self, inviter: User | None) -> None:
+        super().__init__()
+        self._inviter = inviter
+
+    def _make_hash_value(self, user: Any, timestamp: int) -> str:
+        by = f"{self._inviter.pk}{self._inviter.password}" if self._inviter else ""
+        return f"{super()._make_hash_value(user, timestamp)}{by}"
 
 
 def invite(user: User, *, actor: Actor) -> str:
@@ -28,14 +42,18 @@ def invite(user: User, *, actor: Actor) -> str:
     takes_over = actor.kind == "person" and actor.id != user.id and user.is_owner and user.has_usable_password()
     if takes_over:
         raise Refused(f"{user} is an Owner with a password of their own. Support can send them a new link.")
+    inviter = _inviter(user, actor.id) if actor.kind == "person" else None
+    if actor.kind == "person" and inviter is None:
+        raise Refused("Only an Owner invites people.")
     audit.record(user.workspace, "person.invited", user, actor=actor)
-    return f"/invitation/{user.id}/{_TOKENS.make_token(user)}/"
+    by = f".{inviter.pk.hex}" if inviter else ""
+    return f"/invitation/{user.id}/{_Tokens(inviter).make_token(user)}{by}/"
 
 
 def invited(user_id: UUID, token: str) -> User:
     """The person behind a link that still holds. Raises NotFound for any other."""
     user = User.objects.active().filter(pk=user_id).select_related("workspace").first()
-    if user is None or not _TOKENS.check_token(user, token):
+    if user is None or not _holds(user, token):
         raise NotFound("This link was used, is older than a day, or is not complete. Ask for a new one.")
     return user
 
@@ -62,3 +80,24 @@ def set_password(user: User, password: Secret, *, actor: Actor) -> None:
     user.save(update_fields=["password"])
     Session.objects.filter(user=user).delete()
     audit.record(user.workspace, "person.password_set", user, actor=actor)
+
+
+def _holds(user: User, token: str) -> bool:
+    text, _, by = token.partition(".")
+    inviter = _inviter(user, _uuid(by)) if by else None
+    return (inviter is not None or not by) and _Tokens(inviter).check_token(user, text)
+
+
+def _inviter(user: User, inviter_id: UUID | None) -> User | None:
+    """Who made a link, if they may still make one: an Owner of the person's workspace, or platform staff."""
+    found = User.objects.active().filter(pk=inviter_id).first() if inviter_id else None
+    if found is None or not found.is_staff or found.workspace_id not in {None, user.workspace_id}:
+        return None
+    return found
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(hex=text)
+    except ValueError:
+        return None

@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 from workspace import audit, statements
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound, Refused
-from workspace.models import ApiKey, Role, Session, User, Workspace
+from workspace.models import ApiKey, RecoveryCode, Role, Session, TotpDevice, User, Workspace
 from workspace.transactions import already_locked, atomic, remember_locked
 
 _KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
@@ -184,7 +184,7 @@ def set_expiry(user: User, expires_at: datetime | None, *, actor: Actor) -> User
 
 @atomic()
 def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
-    """End a person's access: password, sessions, API keys, team memberships, grants, workspace role.
+    """End a person's access: password, second factor, sessions, API keys, memberships, grants, workspace role.
 
     Returns the fresh row, or None when the access had ended before. Callers that owe more than this (exposures,
     rotations) are in `rotation.offboarding`, which is what entry points call.
@@ -247,6 +247,8 @@ def purge(user: User, *, actor: Actor) -> dict[str, int]:
     gone = {
         "API keys": ApiKey.objects.filter(user=user).delete()[0],
         "sessions": Session.objects.filter(user=user).delete()[0],
+        "second factors": TotpDevice.objects.filter(user=user).delete()[0],
+        "recovery codes": RecoveryCode.objects.filter(user=user).delete()[0],
         "profile attributes": sum(1 for name in COLUMNS if getattr(user, name)) + len(user.attributes),
     }
     for name in COLUMNS:
@@ -291,9 +293,11 @@ WITH person AS (UPDATE workspace_user SET is_active = false, deactivated_at = %(
      memberships AS (UPDATE workspace_teammembership SET left_at = greatest(%(now)s, joined_at)
                       WHERE user_id = %(user)s AND left_at IS NULL RETURNING 1),
      grants AS (UPDATE workspace_grant SET ended_at = greatest(%(now)s, granted_at), end_reason = %(reason)s
-                 WHERE user_id = %(user)s AND ended_at IS NULL RETURNING 1)
+                 WHERE user_id = %(user)s AND ended_at IS NULL RETURNING 1),
+     second_factors AS (DELETE FROM workspace_totpdevice WHERE user_id = %(user)s RETURNING confirmed),
+     recovery_codes AS (DELETE FROM workspace_recoverycode WHERE user_id = %(user)s RETURNING 1)
 SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM memberships),
-       (SELECT count(*) FROM grants)
+       (SELECT count(*) FROM grants), (SELECT count(*) FROM second_factors WHERE confirmed)
 """
 
 
@@ -304,7 +308,7 @@ def _end_access(user: User, reason: str) -> dict[str, int]:
         "password": user.password, "attributes": Jsonb(user.attributes), "reason": reason[:200],
     }  # fmt: skip
     ended = statements.rows(_END_ACCESS, values)[0]
-    return dict(zip(("sessions", "api_keys", "memberships", "grants"), ended, strict=True))
+    return dict(zip(("sessions", "api_keys", "memberships", "grants", "second_factors"), ended, strict=True))
 
 
 def changes(user: User, profile: Profile) -> list[str]:

@@ -6,21 +6,27 @@ An act's form asks by itself, unless the proof (or the sign-in) is less than fiv
     class CodesForm(ReauthenticationForm): ...         # in the web app
 """
 
+import logging
 import time
 from datetime import timedelta
 from typing import Any, Final
 
+import redis
 from django import forms
 from django.http import HttpRequest
 
+from workspace import second_factor, throttle
 from workspace.crypto import Secret
 from workspace.errors import Refused
 from workspace.models import User
 
+logger = logging.getLogger(__name__)
+
 VALID_FOR: Final = timedelta(minutes=5)
 GUESSES: Final = 5
 _AT: Final = "reauthenticated_at"
-_WRONG: Final = "reauthentication_failures"
+GUESS_SECONDS: Final = 15 * 60
+WRONG: Final = "This is not your password."
 
 
 def is_fresh(request: HttpRequest) -> bool:
@@ -32,19 +38,38 @@ def is_fresh(request: HttpRequest) -> bool:
 def note(request: HttpRequest) -> None:
     """The person has just proved themselves: here, or by signing in."""
     request.session[_AT] = time.time()
-    request.session.pop(_WRONG, None)
 
 
 def confirm(request: HttpRequest, proof: Secret) -> None:
-    """Take a password of the signed-in person as proof. Raises Refused for another, and after too many wrong ones."""
-    wrong = int(request.session.get(_WRONG, 0))
-    if wrong >= GUESSES:
-        raise Refused("Too many wrong answers. Sign out and sign in again.")
+    """Take the signed-in person's password, or a code of their second factor, as proof.
+
+    Raises Refused for anything else, and after too many wrong ones in this session.
+    """
     user = request.user
-    if not isinstance(user, User) or not user.check_password(proof.reveal()):
-        request.session[_WRONG] = wrong + 1
-        raise Refused("This is not your password.")
+    if not isinstance(user, User):
+        raise Refused("Sign in first.")
+    if _guesses(request) > GUESSES:
+        raise Refused("Too many wrong answers. Sign out, or wait for a quarter of an hour.")
+    if not user.check_password(proof.reveal()) and not _is_code(user, proof.reveal()):
+        raise Refused("This is neither your password nor a code of yours." if _has_code(user) else WRONG)
     note(request)
+
+
+def _guesses(request: HttpRequest) -> int:
+    """How often somebody tried in this session lately, this try included; counted so that tries at once count, too."""
+    try:
+        return throttle.count(f"proof:{request.session.session_key}", GUESS_SECONDS)
+    except redis.RedisError as error:
+        logger.warning("Proofs are not limited, Valkey did not answer: %s", type(error).__name__)
+        return 0
+
+
+def _has_code(user: User) -> bool:
+    return second_factor.is_enrolled(user)
+
+
+def _is_code(user: User, proof: str) -> bool:
+    return _has_code(user) and second_factor.verify(user, proof) is not None
 
 
 class ReauthenticationForm(forms.Form):
@@ -54,7 +79,9 @@ class ReauthenticationForm(forms.Form):
         super().__init__(*args, **kwargs)
         self._request = request
         if not is_fresh(request):
-            self.fields["proof"] = self.proof_field()
+            self.fields["proof"] = field = self.proof_field()
+            if isinstance(request.user, User) and _has_code(request.user):
+                field.label = "Your password, or a code of your second factor"
 
     def proof_field(self) -> forms.CharField:
         widget = forms.PasswordInput({"autocomplete": "current-password"})

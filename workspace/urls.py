@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from workspace import api, views
+from workspace import api, signin_views, views
 
 _API = [
     path("me", api.Me.as_view(), name="me"),
@@ -20,7 +20,14 @@ _WEB = [
     path("keys/<uuid:key_id>/revoke/", views.revoke_key, name="revoke_key"),
     path("profile/", views.profile, name="profile"),
     path("invitation/<uuid:user_id>/<str:token>/", views.invitation, name="invitation"),
-    path("login/", views.sign_in, name="login"),
+    path("profile/sessions/end-others/", signin_views.end_other_sessions, name="end_other_sessions"),
+    path("profile/sessions/<str:handle>/end/", signin_views.end_session, name="end_session"),
+    path("second-factor/", signin_views.second_factor_page, name="second_factor"),
+    path("second-factor/confirm/", signin_views.confirm_second_factor, name="confirm_second_factor"),
+    path("second-factor/codes/", signin_views.renew_recovery_codes, name="renew_recovery_codes"),
+    path("second-factor/remove/", signin_views.remove_second_factor, name="remove_second_factor"),
+    path("login/", signin_views.sign_in, name="login"),
+    path("login/code/", signin_views.code, name="code"),
     path("logout/", views.sign_out, name="logout"),
 ]
 urlpatterns = [

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
-from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
+from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -20,11 +20,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from workspace import access, invitations, keys
+from workspace import access, clients, invitations, keys, sessions
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import CerbyError, Invalid, NotFound
-from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm, SignInForm
+from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm
 from workspace.models import Account, TeamMembership, User
 
 View = Callable[..., HttpResponseBase]
@@ -71,7 +71,6 @@ def signed_in(view: View) -> View:
     return checked
 
 
-sign_in = page(LoginView.as_view(template_name="web/login.html", authentication_form=SignInForm))
 sign_out = page(LogoutView.as_view())
 
 
@@ -148,12 +147,13 @@ def profile(request: PersonRequest) -> HttpResponse:
         if not person.check_password(form.cleaned_data["current"]):
             form.add_error("current", "This is not your current password.")
         elif _set_password(form, lambda secret: invitations.set_password(person, secret, actor=Actor.person(person))):
-            update_session_auth_hash(request, person)
+            update_session_auth_hash(request, person)  # under a new key: the former was ended with the others
             messages.success(request, "Your password is changed. Your other sessions have ended.")
             return redirect("web:profile")
     memberships = TeamMembership.objects.filter(user=person, left_at=None, team__disbanded_at=None)
     teams = memberships.order_by("team__display_name").values_list("team__display_name", flat=True)
-    return render(request, "web/profile.html", {"form": form, "teams": list(teams)})
+    context = {"form": form, "teams": list(teams), "sessions": _sessions(request)}
+    return render(request, "web/profile.html", context)
 
 
 @page
@@ -194,6 +194,18 @@ def _set_password(form: NewPasswordForm, verb: Callable[[Secret], object]) -> bo
         form.add_error("password", error.detail)
         return False
     return True
+
+
+def _sessions(request: PersonRequest) -> list[dict[str, Any]]:
+    """My open sessions, for the page that ends them."""
+    return [
+        {
+            "handle": sessions.handle(each.session_key), "is_this": each.session_key == request.session.session_key,
+            "device": clients.device_of(each.user_agent), "address": each.address, "began_at": each.began_at,
+            "seen_at": each.seen_at,
+        }
+        for each in sessions.open_of(request.user)
+    ]  # fmt: skip
 
 
 def _find_account(request: PersonRequest, account_id: UUID) -> Account:

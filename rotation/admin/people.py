@@ -50,8 +50,8 @@ class DepartingPersonAdmin(PersonAdmin):
         return (*acts, "offboard") if obj.is_active and obj != visitor(request) and obj.workspace_id else acts
 
     def sections(self, request: HttpRequest, user: User) -> list[Section]:
-        accounts, reveals, teams, history = super().sections(request, user)
-        return [accounts, reveals, teams, offboardings_of(user), history]
+        accounts, reveals, teams, sessions, history = super().sections(request, user)
+        return [accounts, reveals, teams, sessions, offboardings_of(user), history]
 
     @button_for("Offboard", url_path="offboard", icon="person_off", variant=ActionVariant.DANGER)
     def offboard(self, request: HttpRequest, object_id: str) -> HttpResponse:

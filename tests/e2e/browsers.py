@@ -40,4 +40,4 @@ def sign_in(page: Page, base: str, email: str = "owner@acme.example") -> None:
     page.goto(f"{base}/admin/")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()

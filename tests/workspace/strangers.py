@@ -1,5 +1,6 @@
 """What acme's credentials are tried on: addresses filled with rival's ids, and rival's rows before and after."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from django.urls import URLPattern, URLResolver
 from rotation.models import Exposure, Offboarding, RotationJob
 from scim.models import ScimToken
 from tests.companies import Company
-from workspace import urls
+from workspace import sessions, urls
 from workspace.models import (
     Account,
     ApiKey,
@@ -31,16 +32,24 @@ def routes() -> list[str]:
 
 def address(route: str, company: Company) -> str:
     """The route filled with a company's own ids. A route with a part unknown here fails its rival test."""
-    values: dict[str, Any] = {
-        "<uuid:account_id>": company.account.id,
-        "<uuid:key_id>": ApiKey.objects.for_workspace(company.workspace).get().id,
-        "<uuid:user_id>": company.member.id,
-        "<str:token>": "choose",
+    values: dict[str, Callable[[], Any]] = {
+        "<uuid:account_id>": lambda: company.account.id,
+        "<uuid:key_id>": lambda: ApiKey.objects.for_workspace(company.workspace).get().id,
+        "<uuid:user_id>": lambda: company.member.id,
+        "<str:token>": lambda: "choose",
+        "<str:handle>": lambda: session_of(company),
     }
     for part, value in values.items():
-        route = route.replace(part, str(value))
+        route = route.replace(part, str(value())) if part in route else route
     assert "<" not in route, f"{route} needs a value here, so that the rival test covers it."
     return f"/{route}"
+
+
+def session_of(company: Company) -> str:
+    """What pages call a session of the member's."""
+    if not sessions.open_of(company.member):
+        company.browser(company.member)
+    return sessions.handle(sessions.open_of(company.member)[0].session_key)
 
 
 def ids(company: Company) -> set[UUID]:

@@ -28,6 +28,7 @@ Reach = Callable[[Company], tuple[object, ...]]
 TOWARDS_RIVAL: dict[str, Reach] = {
     "create_workspace": lambda rival: ("Rival", "--slug", "rival"),
     "set_workspace_owner": lambda rival: ("acme", rival.member.id),
+    "reset_second_factor": lambda rival: ("acme", rival.member.id),
     "verify_audit": lambda rival: ("acme",),
     "export_audit": lambda rival: ("acme",),
     "workspace_status": lambda rival: ("acme",),

@@ -21,6 +21,7 @@ def request_of(user: User, session: SessionBase | None = None) -> HttpRequest:
     request = RequestFactory().post("/")
     request.user = user
     request.session = session or SessionStore()
+    request.session.create()
     return request
 
 

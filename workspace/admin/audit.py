@@ -20,6 +20,7 @@ from workspace.models import AuditEvent, AuditSeal, User
 KINDS = {
     "person": "People", "team": "Teams", "grant": "Grants", "account": "Accounts", "offboarding": "Offboardings",
     "rotation": "Rotations", "scim_token": "SCIM tokens", "api_key": "API keys",
+    "session": "Sessions", "second_factor": "Second factors",
     "webhook": "Webhook endpoints", "notice": "Notices",
 }  # fmt: skip
 

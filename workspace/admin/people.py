@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.enums import ActionVariant
 
-from workspace import invitations, people
+from workspace import invitations, people, second_factor, sessions
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
@@ -28,10 +28,12 @@ from workspace.admin.person_page import (
     origin_badges,
     provider_badge,
     reveals_of,
+    session_text,
+    sessions_of,
     state_badge,
     teams_of,
 )
-from workspace.models import AuditEvent, Role, User
+from workspace.models import AuditEvent, Role, TotpDevice, User
 from workspace.models.people import NAMED_APART
 from workspace.people import Profile
 
@@ -75,6 +77,15 @@ class NameFilter(ChoiceFilter):
     conditions = {"apart": ("Differs from the e-mail", NAMED_APART)}
 
 
+class SecondFactorFilter(ChoiceFilter):
+    title = "second factor"
+    parameter_name = "second_factor"
+    conditions = {
+        "set": ("Set up", Q(Exists(TotpDevice.objects.filter(user=OuterRef("pk"), confirmed=True)))),
+        "none": ("None", ~Q(Exists(TotpDevice.objects.filter(user=OuterRef("pk"), confirmed=True)))),
+    }
+
+
 class ProfileForm(forms.WorkspaceForm):
     """A local person. What an identity provider manages is changed there, and has no form here."""
 
@@ -89,12 +100,21 @@ class RoleForm(forms.ActForm):
     role = forms.options("Role", Role.choices)
 
 
+class SessionsForm(forms.ActForm):
+    """One session, or all of them."""
+
+    def __init__(self, *args: Any, known: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["session"] = field = forms.options("Session", [("", "All sessions"), *known])
+        field.required = False
+
+
 class PersonAdmin(ConsoleAdmin):
     """A person's page says what they may use, what they saw, and what happened to them."""
 
     list_display = ("person", "email_shown", "role_badge", "state", "provider", "signed_in", "disabled")
     list_display_links = ("person",)
-    list_filter = (StateFilter, RoleFilter, ManagedFilter, NameFilter)
+    list_filter = (StateFilter, RoleFilter, ManagedFilter, NameFilter, SecondFactorFilter)
     search_fields = ("user_name", "email", "display_name", "given_name", "family_name")
     search_help_text = "Name, userName or e-mail"
     ordering = ("user_name",)
@@ -102,7 +122,7 @@ class PersonAdmin(ConsoleAdmin):
     empty_icon = "group"
     empty_title = "No people found"
     empty_text = "People appear here as soon as Okta assigns them to the app, or when you add one yourself."
-    actions_detail: Sequence[str] = ("edit", "role", "invite", "reactivate")
+    actions_detail: Sequence[str] = ("edit", "role", "invite", "reactivate", "end_sessions", "reset_second_factor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         invited = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb="person.invited")
@@ -160,14 +180,16 @@ class PersonAdmin(ConsoleAdmin):
         return Detail(facts(obj), self.sections(request, obj), badges, notice(obj))
 
     def sections(self, request: HttpRequest, user: User) -> list[Section]:
-        return [accounts_of(user), reveals_of(user), teams_of(user), history(user)]
+        return [accounts_of(user), reveals_of(user), teams_of(user), sessions_of(user), history(user)]
 
     def offered(self, request: HttpRequest, obj: User) -> Sequence[str]:
         if obj.purged_at is not None or obj.workspace_id is None:
             return ()
         if not obj.is_active:
             return ("reactivate",)
-        return ("role", "invite") if obj.provisioned_at else ("edit", "role", "invite")
+        edit = () if obj.provisioned_at else ("edit",)
+        codes = ("reset_second_factor",) if second_factor.is_enrolled(obj) else ()
+        return (*edit, "role", "invite", *(("end_sessions",) if sessions.open_of(obj) else ()), *codes)
 
     # What is done
 
@@ -255,6 +277,47 @@ class PersonAdmin(ConsoleAdmin):
                 warning="Okta manages this person. Assign the app there as well, or Okta may disable them again."
                 if user.provisioned_at else "",
                 refusal="This person is active." if user.is_active else "",
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("End sessions", url_path="sessions", icon="logout")
+    def end_sessions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(user: User) -> Act:
+            known = [(sessions.handle(each.session_key), session_text(each)) for each in sessions.open_of(user)]
+            form = SessionsForm(bound(request), known=known, initial={"session": request.GET.get("session", "")})
+
+            def end(data: dict[str, Any]) -> str:
+                if data["session"]:
+                    sessions.end(user, data["session"], actor=actor(request))
+                    return "That session has ended."
+                ended = sessions.end_all(user, actor=actor(request))
+                return "1 session has ended." if ended == 1 else f"{ended} sessions have ended."
+
+            return Act(
+                f"End sessions of {user}", "End", form, end, dangerous=True,
+                text=("The person is signed out there at once, and can sign in again.",),
+                refusal="" if known else f"{user} is signed in nowhere.",
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Reset second factor", url_path="second-factor", icon="phonelink_erase")
+    def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(user: User) -> Act:
+            def reset(data: dict[str, Any]) -> str:
+                second_factor.reset(user, actor=actor(request))
+                return f"{user} signs in with the password alone until a new second factor is set up."
+
+            return Act(
+                f"Reset the second factor of {user}", "Reset", forms.ConfirmedForm(bound(request), request=request),
+                reset, dangerous=True,
+                text=(
+                    "For somebody who lost their phone and their recovery codes. Make sure that it is they who ask:"
+                    " call them on a number you know.",
+                    "Their sessions end. Owners set up a new second factor before anything else.",
+                ),
+                refusal="" if second_factor.is_enrolled(user) else f"{user} has no second factor.",
             )  # fmt: skip
 
         return self.act_on(request, object_id, make)

@@ -3,11 +3,13 @@
 from typing import Final
 
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from workspace.admin.parts import NOTHING, Fact, Section, actor_of, badge, link, when
-from workspace.models import Account, Grant, Reveal, Role, Team, TeamMembership, User
+from workspace import clients, second_factor, sessions
+from workspace.admin.parts import NOTHING, Fact, Section, actor_of, badge, button, link, when
+from workspace.models import Account, Grant, Reveal, Role, Session, Team, TeamMembership, User
 
 LATEST: Final = 20
 
@@ -43,6 +45,7 @@ def facts(user: User) -> list[Fact]:
         Fact("Given name", user.given_name or NOTHING),
         Fact("Family name", user.family_name or NOTHING),
         Fact("Profile managed by", "Okta (SCIM)" if user.provisioned_at else "This workspace"),
+        Fact("Second factor", "set up" if second_factor.is_enrolled(user) else "none"),
         Fact("Last sign-in", when(user.last_login) if user.last_login else "never"),
         Fact("Here since", when(user.created_at)),
     ]
@@ -91,6 +94,29 @@ def reveals_of(user: User) -> Section:
         [[link(reveal.account), f"version {reveal.version.number}", when(reveal.at)] for reveal in reveals],
         "This person has not revealed any password.",
     )
+
+
+def sessions_of(user: User) -> Section:
+    """Where the person is signed in; ending one is an act."""
+    end = f"{reverse('admin:workspace_user_end_sessions', args=[user.pk])}?session="
+    return Section(
+        "Devices and sessions",
+        ("Device", "Address", "Signed in", "Last seen", ""),
+        [
+            [
+                clients.device_of(each.user_agent), each.address or NOTHING, when(each.began_at), when(each.seen_at),
+                button(end + sessions.handle(each.session_key), "End"),
+            ]
+            for each in sessions.open_of(user)
+        ],
+        "This person is signed in nowhere.",
+    )  # fmt: skip
+
+
+def session_text(session: Session) -> str:
+    """A session in one line of a select box."""
+    began = f"{session.began_at:%Y-%m-%d %H:%M} UTC" if session.began_at else "an unknown time"
+    return f"{clients.device_of(session.user_agent)}, {session.address or 'unknown address'}, signed in {began}"
 
 
 def teams_of(user: User) -> Section:

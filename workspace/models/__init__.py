@@ -21,6 +21,7 @@ from workspace.models.notices import (
     WebhookEndpoint,
 )
 from workspace.models.people import ApiKey, Role, Session, Team, TeamMembership, User
+from workspace.models.second_factor import RecoveryCode, TotpDevice
 from workspace.models.signing import SigningKey
 from workspace.models.tenancy import RotationPolicy, TenantModel, TenantQuerySet, Workspace
 
@@ -42,6 +43,7 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "NoticeSettings",
+    "RecoveryCode",
     "Reveal",
     "Role",
     "RotationPolicy",
@@ -52,6 +54,7 @@ __all__ = [
     "TeamMembership",
     "TenantModel",
     "TenantQuerySet",
+    "TotpDevice",
     "User",
     "WebhookEndpoint",
     "Workspace",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
+import pgtrigger
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -31,6 +32,24 @@ class Role(models.TextChoices):
     OWNER = "owner", "Owner"
     ADMIN = "admin", "Admin"
     MEMBER = "member", "Member"
+
+
+# `owner_since` follows the role, whoever changes it and how.
+OWNER_SINCE: Final = [
+    pgtrigger.Trigger(
+        name="begins_as_owner", when=pgtrigger.Before, operation=pgtrigger.Insert,
+        condition=pgtrigger.Condition("NEW.role = 'owner'"), func="NEW.owner_since = now(); RETURN NEW;",
+    ),
+    pgtrigger.Trigger(
+        name="owner_since", when=pgtrigger.Before, operation=pgtrigger.UpdateOf("role"),
+        condition=pgtrigger.Condition("NEW.role = 'owner' OR OLD.role = 'owner'"),
+        func="""
+            NEW.owner_since = CASE WHEN NEW.role <> 'owner' THEN NULL WHEN OLD.role <> 'owner' THEN now()
+                                   ELSE coalesce(NEW.owner_since, OLD.owner_since) END;
+            RETURN NEW;
+        """,
+    ),
+]  # fmt: skip
 
 
 class UserQuerySet(TenantQuerySet["User"]):
@@ -81,6 +100,7 @@ class User(AbstractBaseUser):
     external_id = models.CharField("externalId", max_length=254, blank=True)
     attributes = models.JSONField(default=dict, blank=True, editable=False)
     role = models.CharField(max_length=6, choices=Role.choices, default=Role.MEMBER)
+    owner_since = models.DateTimeField(null=True, editable=False)  # kept by a trigger, whoever changes the role
     is_active = models.BooleanField("active", default=True)
     provisioned_at = models.DateTimeField(null=True, editable=False)
     adopted_at = models.DateTimeField(null=True, editable=False)
@@ -136,7 +156,7 @@ class User(AbstractBaseUser):
             ),
             models.Index("expires_at", condition=Q(is_active=True, expires_at__isnull=False), name="user_expiring"),
         ]
-        triggers = directory.TRIGGERS
+        triggers = [*directory.TRIGGERS, *OWNER_SINCE]
 
     def __str__(self) -> str:
         return self.get_full_name() or self.user_name
@@ -247,9 +267,16 @@ class ApiKey(TenantModel):
 
 
 class Session(AbstractBaseSession):
-    """A browser session, with its person in a column so that a departure ends them all in one statement."""
+    """A browser session, with its person in a column so that a departure ends them all in one statement.
+
+    `began_at` is the sign-in, `seen_at` the latest request to within some minutes, with where it came from.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
+    began_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=300, blank=True)
 
     class Meta(AbstractBaseSession.Meta):
         pass

@@ -1,0 +1,25 @@
+"""`manage.py reset_second_factor`: for the Owner who lost phone and recovery codes, and has no colleague to ask."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from workspace import people, second_factor
+from workspace.commands import WorkspaceCommand
+from workspace.models import Workspace
+
+
+class Command(WorkspaceCommand):
+    help = (
+        "Take away a person's second factor and end their sessions, once it is certain that it is they who ask."
+        " The password stays; an Owner sets up a new second factor at the next sign-in."
+    )
+    example = 'acme ada@acme.example --reason "ticket 4711, called back on the number in the contract"'
+
+    def arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("person", help="The person, by e-mail, userName or id.")
+
+    def perform_in(self, workspace: Workspace, options: dict[str, Any]) -> None:
+        user = people.named(workspace, options["person"])
+        second_factor.reset(user, actor=self.actor)
+        self.present({"id": user.pk, "user_name": user.user_name, "second_factor": "none"})
