@@ -28,7 +28,7 @@ from cerby.engines import Addresses, Engines
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 START_SECONDS: Final = 60
-COMMAND_SECONDS: Final = 180
+COMMAND_SECONDS: Final = 600
 WORKERS: Final = 2
 THREADS: Final = 8
 WEB_SERVERS: Final = ("gthread", "sync", "granian")

@@ -64,7 +64,9 @@ _ADD_UP: Final = """
 # Between two marks that are far apart, or between the last one and the top. What has changed since `_ADD_UP` is in
 # no mark, so it is not in these either.
 _MARK: Final = f"""
-    WITH gap AS (
+    WITH change AS MATERIALIZED (
+        SELECT user_id, step FROM workspace_directorychange WHERE workspace_id = %(workspace)s
+    ), gap AS (
         SELECT before AS since, rank, lead(before) OVER (ORDER BY before) AS until,
                lead(rank) OVER (ORDER BY before) - rank AS people
           FROM (SELECT before, rank FROM workspace_directorymark WHERE workspace_id = %(workspace)s
@@ -72,8 +74,7 @@ _MARK: Final = f"""
     )
     INSERT INTO workspace_directorymark (workspace_id, before, rank)
     SELECT %(workspace)s, person.id, gap.rank + person.place - coalesce((
-               SELECT sum(step) FROM workspace_directorychange c
-                WHERE c.workspace_id = %(workspace)s AND c.user_id >= gap.since AND c.user_id < person.id), 0)
+               SELECT sum(step) FROM change WHERE user_id >= gap.since AND user_id < person.id), 0)
       FROM gap, LATERAL (
         SELECT t.id, row_number() OVER (ORDER BY t.id) - 1 AS place FROM workspace_user t
          WHERE {people.LISTED} AND t.id >= gap.since AND t.id < gap.until
