@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "cerby.health.probes_first",
     "django.middleware.security.SecurityMiddleware",
     "scim.entrance.scim_first",
+    "workspace.policy.headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -26,13 +26,10 @@ from workspace.crypto import Secret
 from workspace.errors import CerbyError, Invalid, NotFound
 from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm
 from workspace.models import Account, TeamMembership, User
+from workspace.policy import STRICT
 
 View = Callable[..., HttpResponseBase]
 
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
 PAGE_SIZE: Final = 50
 CHOOSE: Final = "choose"  # stands in the address where the link's token stood
 _LINK: Final = "invitation"
@@ -51,7 +48,7 @@ def page(view: View) -> View:
     @wraps(view)
     def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
-        response["Content-Security-Policy"] = POLICY
+        response["Content-Security-Policy"] = STRICT
         return response
 
     return never_cache(protected)
