@@ -178,10 +178,21 @@ def parsed(value: Any) -> Any:
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
-        raise ValueError("; ".join(sentence(problem) for problem in error.errors())) from None
+        raise ValueError("; ".join(sentence(problem) for problem in _causes(error.errors()))) from None
 
 
 GivenRecipe = Annotated[Recipe | None, BeforeValidator(parsed)]
+
+
+def _causes(problems: list[Any]) -> list[Any]:
+    """Without those that only follow: steps of which one is wrong are counted as too few as well."""
+
+    def follows(problem: Any) -> bool:
+        place = problem["loc"]
+        within = (other for other in problems if len(other["loc"]) > len(place) and other["loc"][: len(place)] == place)
+        return problem["type"] == "too_short" and any(within)
+
+    return [problem for problem in problems if not follows(problem)]
 
 
 def sentence(problem: Any) -> str:

@@ -72,6 +72,7 @@ def test_an_empty_recipe_is_none(empty: str | None) -> None:
 def test_a_wrong_step_is_named_with_its_field(step: Any, said: str) -> None:
     detail = wrong(with_step("login", 2, step))
     assert detail.startswith(f"Connection settings: recipe: {said}")
+    assert ";" not in detail
 
 
 @pytest.mark.parametrize(
