@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from tests.companies import Company
 from tests.scim.test_users import OKTA_OFF, OKTA_ON, create_body, send
@@ -83,11 +83,12 @@ def test_an_answer_on_the_short_way_has_its_length_and_no_cookie(acme: Company) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_died_meanwhile_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_died_meanwhile_is_opened_anew() -> None:
+    database: Any = connections[DEFAULT_DB_ALIAS]
     Workspace.objects.create(name="Acme", slug="acme")
     backend = statements.first("SELECT pg_backend_pid()")
     assert backend is not None
-    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as other:
+    with psycopg.connect(**database.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", backend)
-    monkeypatch.setattr(connection, "health_check_done", False)  # as at the beginning of a request
+    database.health_check_done = False  # as at the beginning of a request
     assert statements.greeting("SELECT slug FROM workspace_workspace") == ("acme",)
