@@ -15,7 +15,7 @@ from demo import targets
 from demo.credentials import Credentials
 from rotation.passwords import Policy, generate
 from scim import tokens
-from workspace import access, accounts, audit, people, teams, tenancy
+from workspace import access, accounts, audit, people, second_factor, teams, tenancy
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import NotFound, Refused
@@ -152,6 +152,8 @@ def _open_for_owner(workspace: Workspace, credentials: Credentials) -> None:
     if not owner.is_active:
         owner = people.reactivate(owner, actor=DEMO)
     people.set_role(owner, Role.OWNER, actor=DEMO)
+    if second_factor.is_enrolled(owner):
+        second_factor.reset(owner, actor=DEMO)
     User.objects.filter(pk=owner.pk).update(owner_since=timezone.now())  # the second factor can wait for another week
     if not owner.check_password(credentials.owner_password):
         owner.set_password(credentials.owner_password)
