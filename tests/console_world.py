@@ -160,4 +160,9 @@ def everything_of(company: Company) -> dict[str, list[Any]]:
 
 
 def text_of(browser: Client, path: str, **kwargs: Any) -> str:
-    return str(browser.get(path, **kwargs).content.decode())
+    return body_of(browser.get(path, **kwargs))
+
+
+def body_of(answer: Any) -> str:
+    """What was answered, a file that is written while it is read included."""
+    return str(answer.getvalue().decode())

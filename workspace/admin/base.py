@@ -10,18 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.enums import ActionVariant
 
+from workspace import audit
+from workspace.admin import files
 from workspace.admin.forms import ActForm
 from workspace.admin.parts import Detail, Section, url
 from workspace.audit import Actor
@@ -75,6 +79,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     lookups: ClassVar[frozenset[str]] = frozenset()
     """Lookups that a URL may filter by beside the declared filters."""
     actions_detail: Sequence[str] = ()
+    csv_columns: ClassVar[tuple[str, ...]] = ()
+    """What the list's file has, named as in `list_display`; the list's own columns if empty."""
+    change_list_template = "admin/console/change_list.html"
     can_add = False
     empty_icon = "inbox"
     empty_title = "Nothing here yet"
@@ -117,9 +124,25 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     # Pages
 
     def get_urls(self) -> list[URLPattern]:
-        """Django's pages without the one for deleting."""
-        gone = f"{self.opts.app_label}_{self.opts.model_name}_delete"
-        return [pattern for pattern in super().get_urls() if pattern.name != gone]
+        """Django's pages without the one for deleting, and the list as a file."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        kept = [pattern for pattern in super().get_urls() if pattern.name != f"{name}_delete"]
+        return [path("csv/", self.admin_site.admin_view(self.csv_view), name=f"{name}_csv"), *kept]
+
+    def csv_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The list as a file, by the same address: `?` holds its search and filters. That it was taken is recorded."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            found = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return redirect(f"{self._list_url()}?{ERROR_FLAG}=1")
+        more = [column for column in self.get_list_display(request) if column not in self.list_display]
+        workspace, what = visitor(request).workspace, self.opts.model_name
+        audit.record(workspace, "list.exported", actor=actor(request), list=what, narrowed=bool(request.GET))
+        owner = workspace.slug if workspace else "all"
+        columns = (*(self.csv_columns or self.list_display), *more)
+        return files.answer(found.queryset, columns, self, name=f"{owner}.{what}")
 
     def detail(self, request: HttpRequest, obj: Any) -> Detail:
         raise NotImplementedError

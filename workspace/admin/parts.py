@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +58,7 @@ class Detail:
     notice: str = ""
 
 
+@lru_cache(maxsize=1024)
 def badge(text: str, variant: str = "") -> SafeString:
     """A coloured word: success, info, warning, danger, primary, or plain."""
     return SafeString(render_to_string("unfold/helpers/label.html", {"text": text, "variant": variant}))

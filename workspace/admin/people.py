@@ -114,6 +114,9 @@ class PersonAdmin(ConsoleAdmin):
 
     list_display = ("person", "email_shown", "role_badge", "state", "provider", "signed_in", "disabled")
     list_display_links = ("person",)
+    csv_columns = (
+        "__str__", "user_name", "email", "role", "state", "provider", "last_login", "deactivated_at", "disabled_by",
+    )  # fmt: skip
     list_filter = (StateFilter, RoleFilter, ManagedFilter, NameFilter, SecondFactorFilter)
     search_fields = ("user_name", "email", "display_name", "given_name", "family_name")
     search_help_text = "Name, userName or e-mail"
@@ -172,6 +175,10 @@ class PersonAdmin(ConsoleAdmin):
             "{}<br><span class='console-subtle'>by {}</span>",
             when(user.deactivated_at), actor_text(user.deactivated_by, user.actor_name),
         )  # fmt: skip
+
+    @admin.display(description="Disabled by")
+    def disabled_by(self, user: Any) -> str:
+        return actor_text(user.deactivated_by, user.actor_name)
 
     # The page
 
