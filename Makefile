@@ -10,7 +10,7 @@ BUILT := .venv/built-from.lock
 CHECKING := CERBY_MODE=test DJANGO_SETTINGS_MODULE=cerby.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset story test bench-scim lint lock
+.PHONY: help demo demo-reset story screenshots test bench-scim lint lock
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -24,6 +24,9 @@ demo-reset: $(BUILT) ## Throw the demo's data away
 
 story: $(BUILT) ## Play Okta against the demo and prove each promise (starts a demo when none runs)
 	@exec $(VENV) -m demo story
+
+screenshots: $(BUILT) ## Take pictures of the console for docs/ (needs Chromium)
+	@exec $(VENV) -m demo screenshots
 
 test: $(BUILT) ## Run all tests (ARGS="tests/scim -x"); REQUIRE_ALL=1 turns skips into failures
 	@exec $(VENV) -m pytest $(ARGS)

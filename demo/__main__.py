@@ -47,18 +47,25 @@ def _story() -> int:
     return story()
 
 
+def _screenshots() -> int:
+    from demo.screenshots import main as screenshots
+
+    return screenshots()
+
+
 def _parse(arguments: list[str]) -> Callable[[], int]:
     parser = argparse.ArgumentParser(prog="python -m demo", description="The demo company and the story it plays.")
-    commands = parser.add_subparsers(required=True, dest="command", metavar="start | reset | story")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="start | reset | story | screenshots")
     starting = commands.add_parser("start", help="start everything; Ctrl-C stops it")
     starting.add_argument("--port", type=int, default=8000)
     commands.add_parser("reset", help="throw the data away")
     commands.add_parser("story", help="play Okta against the demo")
+    commands.add_parser("screenshots", help="take pictures of the console for docs/")
     options = parser.parse_args(arguments)
     if options.command == "start":
         port: int = options.port
         return lambda: _start(port)
-    return _reset if options.command == "reset" else _story
+    return {"reset": _reset, "story": _story, "screenshots": _screenshots}[options.command]
 
 
 if __name__ == "__main__":
