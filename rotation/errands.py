@@ -4,18 +4,22 @@ A floor above adds its own with `errand`, so that this one needs to know nothing
 is nothing to do, and doing it twice is doing it once.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import Count, Exists, Min, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from rotation.models import Exposure, Offboarding, RotationJob
+from rotation.models import AccessLoss, Exposure, Offboarding, RotationJob
 from rotation.states import JobState
 from workspace import audit_walks, notices
 from workspace.models import Notice, NoticeSettings
+
+logger = logging.getLogger(__name__)
 
 Errand = Callable[[], object]
 _ERRANDS: Final[list[Errand]] = []
@@ -28,20 +32,36 @@ def errand(do: Errand) -> Errand:
 
 
 def once() -> None:
-    for do in _ERRANDS:
-        do()
+    each(*_ERRANDS)
+
+
+def each(*steps: Callable[[], object]) -> None:
+    """Do all of these, whatever becomes of one: what fails for one customer stops nothing for the others.
+
+    The first failure is raised in the end, the others are logged.
+    """
+    failures = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            logger.exception("%s failed; the next turn tries again", getattr(step, "__name__", step))
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 @errand
 def tell_of_long_exposures() -> None:
-    """One notice a departure with an exposure that is open longer than its workspace wants."""
+    """One notice a departure, or loss of access, with an exposure that is open longer than its workspace wants."""
     now = timezone.now()
     told = Notice.objects.open().filter(
-        workspace=OuterRef("workspace"), kind=Notice.Kind.EXPOSURE_OPEN_LONG, subject_id=OuterRef("offboarding"),
+        workspace=OuterRef("workspace"), kind=Notice.Kind.EXPOSURE_OPEN_LONG,
+        subject_id=Coalesce(OuterRef("offboarding"), OuterRef("loss")),
         told_at__gt=now - notices.AGAIN_AFTER[Notice.Kind.EXPOSURE_OPEN_LONG],
     )  # fmt: skip
     late = Exposure.objects.open().filter(~Exists(told), opened_at__lt=now - timedelta(hours=1))
-    found = late.values("workspace", "offboarding").annotate(oldest=Min("opened_at"), number=Count("pk"))
+    found = late.values("workspace", "offboarding", "loss").annotate(oldest=Min("opened_at"), number=Count("pk"))
     hours = _hours({row["workspace"] for row in found})
     for row in found:
         if row["oldest"] < now - timedelta(hours=hours[row["workspace"]]):
@@ -50,10 +70,11 @@ def tell_of_long_exposures() -> None:
 
 @errand
 def settle_rotations_and_exposures() -> None:
-    """Notices whose rotation needs nobody any more, and whose departure is complete."""
-    waiting = RotationJob.objects.filter(state=JobState.NEEDS_HUMAN)
-    _settle(Notice.Kind.ROTATION_NEEDS_HUMAN, waiting)
-    _settle(Notice.Kind.EXPOSURE_OPEN_LONG, Offboarding.objects.filter(completed_at=None))
+    """Notices whose rotation needs nobody any more, and of whose departure or loss of access nothing is open."""
+    _settle(Notice.Kind.ROTATION_NEEDS_HUMAN, RotationJob.objects.filter(state=JobState.NEEDS_HUMAN))
+    still = Exposure.objects.open().filter(loss=OuterRef("pk"))
+    departures, losses = Offboarding.objects.filter(completed_at=None), AccessLoss.objects.filter(Exists(still))
+    _settle(Notice.Kind.EXPOSURE_OPEN_LONG, departures, losses)
 
 
 @errand
@@ -62,10 +83,12 @@ def walk_an_audit_chain() -> None:
     audit_walks.walk_next()
 
 
-def _settle(kind: Notice.Kind, unsettled: QuerySet[Any]) -> None:
-    Notice.objects.open().filter(~Exists(unsettled.filter(pk=OuterRef("subject_id"))), kind=kind).update(
-        resolved_at=timezone.now()
-    )
+def _settle(kind: Notice.Kind, *unsettled: QuerySet[Any]) -> None:
+    """Resolve the notices whose subject is among none of these."""
+    settled = Notice.objects.open().filter(kind=kind)
+    for rows in unsettled:
+        settled = settled.filter(~Exists(rows.filter(pk=OuterRef("subject_id"))))
+    settled.update(resolved_at=timezone.now())
 
 
 def _hours(workspaces: set[Any]) -> dict[Any, int]:
@@ -75,9 +98,10 @@ def _hours(workspaces: set[Any]) -> dict[Any, int]:
 
 
 def _tell_of(row: Mapping[str, Any], hours: int) -> None:
-    offboarding = Offboarding.objects.select_related("workspace").get(pk=row["offboarding"])
+    kind, pk = (Offboarding, row["offboarding"]) if row["offboarding"] else (AccessLoss, row["loss"])
+    subject = kind.objects.select_related("workspace").get(pk=pk)
     passwords = "1 password" if row["number"] == 1 else f"{row['number']} passwords"
     notices.tell(
-        offboarding.workspace, Notice.Kind.EXPOSURE_OPEN_LONG, offboarding, open=row["number"], since=row["oldest"],
-        summary=f"After more than {hours} hours, {passwords} that a leaver could have known may still be alive.",
+        subject.workspace, Notice.Kind.EXPOSURE_OPEN_LONG, subject, open=row["number"], since=row["oldest"],
+        summary=f"After more than {hours} hours, {passwords} known to somebody without access may still be alive.",
     )  # fmt: skip

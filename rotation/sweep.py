@@ -5,6 +5,7 @@ import time
 from typing import Final
 
 from rotation import exposures, guests, jobs, orphans, risk, safeguard, schedule, triggers, verification
+from rotation.errands import each
 from workspace import audit, directory
 from workspace.models import Workspace
 
@@ -16,26 +17,17 @@ UPKEEP_SECONDS: Final = 60.0
 def once() -> None:
     """End what is past its time, settle what was lost, announce due rotations, want those that a lost race left out,
     chain new audit events, count people."""
-    guests.end_expired()
-    triggers.settle_due()
-    safeguard.time_out()
-    risk.reopen_due()
-    attend()
-    jobs.resume_after_admin()
-    jobs.announce_due()
-    seal_audit()
-    directory.settle()
-    if _turn.comes():
-        upkeep()
+    each(
+        guests.end_expired, triggers.settle_due, safeguard.time_out, risk.reopen_due, attend, jobs.resume_after_admin,
+        jobs.announce_due, seal_audit, directory.settle, *([upkeep] if _turn.comes() else []),
+    )  # fmt: skip
 
 
 def upkeep() -> None:
     """What has time: the queue of orphans, rotations on a schedule, and the regular checks of stored passwords."""
-    orphans.settle_owned()
-    orphans.find_lost()
-    schedule.begin_due()
-    verification.enrol()
-    verification.announce_due()
+    each(
+        orphans.settle_owned, orphans.find_lost, schedule.begin_due, verification.enrol, verification.announce_due
+    )
 
 
 def attend() -> int:

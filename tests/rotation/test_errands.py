@@ -11,8 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from rotation import errands, jobs, offboarding
-from rotation.models import Exposure, Offboarding, RotationJob
+from rotation import errands, jobs, offboarding, triggers
+from rotation.models import AccessLoss, Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from scim.models import ScimToken
 from tests.companies import TESTS, Company
@@ -74,6 +74,33 @@ def test_it_is_settled_when_the_departure_is_complete(acme: Company, rival: Comp
     errands.once()
     assert of(acme, LONG)[0].resolved_at is not None
     assert of(rival, LONG)[0].resolved_at is None
+
+
+def test_a_loss_of_access_is_told_of_too_and_settled(acme: Company, rival: Company) -> None:
+    triggers.remove_members(acme.team, [acme.member.pk], actor=TESTS)
+    triggers.settle(AccessLoss.objects.get().pk)
+    exposure = Exposure.objects.for_workspace(acme.workspace).get()
+    assert exposure.offboarding is None
+    Exposure.objects.update(opened_at=timezone.now() - timedelta(hours=30))
+    for _ in range(2):
+        errands.once()
+    (notice,) = of(acme, LONG)
+    assert notice.subject_id == exposure.loss_id
+
+    Exposure.objects.update(closed_at=timezone.now(), outcome=Outcome.PROVED_DEAD)
+    errands.once()
+    assert of(acme, LONG)[0].resolved_at is not None
+
+
+def test_what_fails_for_one_customer_stops_nothing_for_the_others() -> None:
+    done: list[str] = []
+
+    def fails() -> None:
+        raise LookupError("one customer's row")
+
+    with pytest.raises(LookupError):
+        errands.each(lambda: done.append("before"), fails, lambda: done.append("after"))
+    assert done == ["before", "after"]
 
 
 def test_a_rotation_that_needs_nobody_any_more_is_settled(acme: Company) -> None:
