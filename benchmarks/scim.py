@@ -198,7 +198,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
     parser.add_argument("--peers", action="append", help="lifecycle beside these alone; may be given again")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
-    parser.add_argument("--import-seconds", type=float, default=240, help="the longest that the import may take")
+    parser.add_argument("--import-seconds", type=float, default=600, help="the longest that the import may take")
     parser.add_argument("--web-server", choices=WEB_SERVERS, default=WEB_SERVERS[0])
     return parser.parse_args()
 
