@@ -11,9 +11,12 @@ from django_scim.settings import scim_settings
 from scim import events, failures, tokens
 from scim.errors import ScimError
 from scim.http import answer_error, client_address
+from scim.models import ScimToken
 from scim.tokens import Ended
+from workspace import notices
 from workspace.audit import Actor
 from workspace.errors import Refused
+from workspace.models import Notice
 
 
 class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-scim2 is untyped
@@ -33,6 +36,7 @@ class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-
             events.begin(request, error.token)
             refusal = ScimError(error.detail, status=401)
             events.record_refusal(request, refusal)
+            _tell_owners(error.token)
             return _unauthorized(refusal)
         except Refused as error:
             return _unauthorized(ScimError(error.detail, status=401))
@@ -52,6 +56,15 @@ def _unauthorized(error: ScimError) -> HttpResponse:
     response = answer_error(error)
     response["WWW-Authenticate"] = scim_settings.WWW_AUTHENTICATE_HEADER
     return response
+
+
+def _tell_owners(token: ScimToken) -> None:
+    """That somebody comes with a token that has ended: most likely an identity provider that was not given the next."""
+    notices.tell(
+        token.workspace, Notice.Kind.TOKEN_REFUSED, token,
+        summary=f"The SCIM token “{token.label}” has ended and is still used. If your identity provider uses it, nobody"
+        " is provisioned and nobody is disabled: issue a new one and enter it there.",
+    )  # fmt: skip
 
 
 def _credential(request: HttpRequest) -> str:

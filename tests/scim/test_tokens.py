@@ -11,6 +11,7 @@ from scim import tokens
 from scim.models import ScimToken
 from tests.companies import TESTS, Company
 from workspace.crypto import Secret
+from workspace.models import Notice
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +57,15 @@ def test_a_revoked_token_says_so_to_its_holder(acme: Company, rival: Company) ->
     tokens.revoke(ScimToken.objects.get(workspace=acme.workspace), actor=TESTS)
     assert "revoked" in knock(f"Bearer {acme.scim_token}").json()["detail"]
     assert knock(f"Bearer {rival.scim_token}").status_code == 200
+
+
+def test_owners_are_told_once_that_an_ended_token_is_still_used(acme: Company, rival: Company) -> None:
+    tokens.revoke(ScimToken.objects.get(workspace=acme.workspace), actor=TESTS)
+    for _ in range(2):
+        assert knock(f"Bearer {acme.scim_token}").status_code == 401
+    notice = Notice.objects.get(kind=Notice.Kind.TOKEN_REFUSED)
+    assert (notice.workspace, "Okta" in notice.summary) == (acme.workspace, True)
+    assert acme.scim_token[-20:] not in notice.summary
 
 
 def test_an_expired_token_says_so_to_its_holder(acme: Company) -> None:
