@@ -59,7 +59,7 @@ class WebFormSettings(TargetSettings):
 
     url: Annotated[
         str,
-        Field(min_length=1, max_length=2000, title="address", description="Such as https://intranet.example.com/."),
+        Field(min_length=1, max_length=2000, title="Address", description="Such as https://intranet.example.com/."),
         AfterValidator(_address),
     ]
     recipe: Annotated[
@@ -72,7 +72,7 @@ class WebFormSettings(TargetSettings):
     ] = None
     login_url: Annotated[
         Address,
-        Field(title="log-in address", description="Without a recipe, where the site's own does not lead there."),
+        Field(title="Log-in address", description="Without a recipe, where the site's own does not lead there."),
     ] = ""
     also_on: Annotated[
         str,
