@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -110,10 +111,16 @@ def client_address(request: HttpRequest) -> str | None:
     forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
     hops: list[str] = [part.strip() for part in forwarded.split(",") if part.strip()]
     trusted = settings.TRUSTED_PROXIES
-    if trusted and len(hops) >= trusted:
-        return hops[-trusted]
-    address: str | None = request.META.get("REMOTE_ADDR")
-    return address
+    return _address(hops[-trusted] if trusted and len(hops) >= trusted else request.META.get("REMOTE_ADDR", ""))
+
+
+def _address(text: str) -> str | None:
+    """An IP address without its port; None for what is none, as a proxy that is set up otherwise may send."""
+    host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0] if "." in text else text
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

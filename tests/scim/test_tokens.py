@@ -87,6 +87,23 @@ def test_the_last_use_is_noted_at_most_once_a_minute(acme: Company) -> None:
     assert ScimToken.objects.get(workspace=acme.workspace).last_used_at == first.last_used_at
 
 
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "noted"),
+    [
+        (0, "203.0.113.7", "127.0.0.1"), (1, "10.0.0.1, 203.0.113.7", "203.0.113.7"),
+        (1, "203.0.113.7:443", "203.0.113.7"),
+        (1, "[2001:db8::1]:443", "2001:db8::1"), (1, "2001:db8::1", "2001:db8::1"), (1, "unknown", None),
+        (2, "203.0.113.7", "127.0.0.1"),
+    ],
+)  # fmt: skip
+def test_the_address_of_the_last_use_is_what_the_trusted_proxy_saw(
+    acme: Company, settings: Any, proxies: int, forwarded: str, noted: str | None
+) -> None:
+    settings.TRUSTED_PROXIES = proxies
+    assert acme.okta().get("/scim/v2/Users", headers={"x-forwarded-for": forwarded}).status_code == 200
+    assert ScimToken.objects.get(workspace=acme.workspace).last_used_from == noted
+
+
 def test_discovery_answers_with_counters(acme: Company) -> None:
     for path, known in (("ResourceTypes", "User"), ("Schemas", "urn:ietf:params:scim:schemas:core:2.0:User")):
         listed = acme.okta().get(f"/scim/v2/{path}").json()
