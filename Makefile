@@ -1,6 +1,8 @@
 # Everything runs from .venv, which is built from requirements.lock on first use. `make help` lists the targets.
 
 PORT ?= 8000
+SECONDS ?= 600
+ACCOUNTS ?= 500
 PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -10,7 +12,7 @@ BUILT := .venv/built-from.lock
 CHECKING := CERBY_MODE=test DJANGO_SETTINGS_MODULE=cerby.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset story screenshots test bench-scim lint lock
+.PHONY: help demo demo-reset story screenshots test soak-rotation bench-scim lint lock
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -30,6 +32,10 @@ screenshots: $(BUILT) ## Take pictures of the console for docs/ (needs Chromium)
 
 test: $(BUILT) ## Run all tests (ARGS="tests/scim -x"); REQUIRE_ALL=1 turns skips into failures
 	@exec $(VENV) -m pytest $(ARGS)
+
+soak-rotation: $(BUILT) ## Kill workers and broker at random under rotations (SECONDS=600 ACCOUNTS=500 SEED=)
+	@SOAK_SECONDS="$(SECONDS)" SOAK_ACCOUNTS="$(ACCOUNTS)" SOAK_SEED="$(SEED)" \
+	  $(VENV) -m pytest tests/e2e/test_soak.py -q
 
 bench-scim: $(BUILT) ## Measure SCIM beside its peers (ARGS="--only lifecycle", ARGS=--quick); see benchmarks/README.md
 	@exec $(VENV) -m benchmarks.scim $(ARGS)

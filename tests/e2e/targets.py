@@ -29,44 +29,71 @@ class Login:
         return _valkey_accepts(self.addresses, self.account.username, password.reveal())
 
 
-def postgres_login(company: Company, holder: User, addresses: Addresses, name: str) -> Login:
+def postgres_login(
+    company: Company, holder: User, addresses: Addresses, name: str, *, admin: Account | None = None
+) -> Login:
     """A role granted to `holder`; a superuser role administers it, as the product is told."""
     role, first = f"{name}_{token_hex(4)}", Secret(f"first-{token_hex(8)}")
-    admin, admin_password = f"admin_{token_hex(4)}", Secret(f"admin-{token_hex(8)}")
-    with psycopg.connect(addresses.postgres_admin_url, autocommit=True) as server:
-        for username, password, rights in ((role, first, "LOGIN"), (admin, admin_password, "LOGIN SUPERUSER")):
-            statement = f"CREATE ROLE {{}} {rights} PASSWORD {{}}"
-            server.execute(sql.SQL(statement).format(sql.Identifier(username), password.reveal()))
+    _create_role(addresses, role, first, "LOGIN")
+    return _shared(company, holder, addresses, admin or postgres_admin(company, addresses), role, first)
+
+
+def postgres_admin(company: Company, addresses: Addresses) -> Account:
+    """A superuser role that may administer others."""
+    role, password = f"admin_{token_hex(4)}", Secret(f"admin-{token_hex(8)}")
+    _create_role(addresses, role, password, "LOGIN SUPERUSER")
     target = {"host": addresses.postgres_host, "port": addresses.postgres_port, "sslmode": "disable"}
-    return _shared(company, holder, addresses, "postgres", target, (role, first), (admin, admin_password))
+    return _administrator(company, "postgres", target, role, password)
 
 
-def valkey_login(company: Company, holder: User, addresses: Addresses, name: str) -> Login:
+def valkey_login(
+    company: Company, holder: User, addresses: Addresses, name: str, *, admin: Account | None = None
+) -> Login:
     """An ACL user granted to `holder`, administered by another."""
     user, first = f"{name}_{token_hex(4)}", Secret(f"first-{token_hex(8)}")
-    admin, admin_password = f"admin_{token_hex(4)}", Secret(f"admin-{token_hex(8)}")
-    with redis.Redis.from_url(addresses.redis_url) as server:
-        server.execute_command("ACL", "SETUSER", user, "on", f">{first.reveal()}", "~*", "+@read", "+@connection")
-        server.execute_command("ACL", "SETUSER", admin, "on", f">{admin_password.reveal()}", "~*", "+@all")
-        server.execute_command("ACL", "SAVE")
+    _create_acl_user(addresses, user, first, "+@read", "+@connection")
+    return _shared(company, holder, addresses, admin or valkey_admin(company, addresses), user, first)
+
+
+def valkey_admin(company: Company, addresses: Addresses) -> Account:
+    """An ACL user that may administer others."""
+    user, password = f"admin_{token_hex(4)}", Secret(f"admin-{token_hex(8)}")
+    _create_acl_user(addresses, user, password, "+@all")
     target = {"host": addresses.valkey_host, "port": addresses.valkey_port}
-    return _shared(company, holder, addresses, "redis_acl", target, (user, first), (admin, admin_password))
+    return _administrator(company, "redis_acl", target, user, password)
+
+
+def _create_role(addresses: Addresses, role: str, password: Secret, rights: str) -> None:
+    with psycopg.connect(addresses.postgres_admin_url, autocommit=True) as server:
+        statement = sql.SQL(f"CREATE ROLE {{}} {rights} PASSWORD {{}}")
+        server.execute(statement.format(sql.Identifier(role), password.reveal()))
+
+
+def _create_acl_user(addresses: Addresses, user: str, password: Secret, *rights: str) -> None:
+    with redis.Redis.from_url(addresses.redis_url) as server:
+        server.execute_command("ACL", "SETUSER", user, "on", f">{password.reveal()}", "~*", *rights)
+        server.execute_command("ACL", "SAVE")
+
+
+def _administrator(
+    company: Company, connector: str, target: dict[str, object], username: str, password: Secret
+) -> Account:
+    return accounts.create(
+        company.workspace, f"Administrator {username}", actor=TESTS, password=password, username=username,
+        connector=connector, target=target,
+    )  # fmt: skip
 
 
 def _shared(
-    company: Company, holder: User, addresses: Addresses, connector: str, target: dict[str, object],
-    login: tuple[str, Secret], admin: tuple[str, Secret],
-) -> Login:  # fmt: skip
-    administrator = accounts.create(
-        company.workspace, f"Administrator {admin[0]}", actor=TESTS, password=admin[1], username=admin[0],
-        connector=connector, target=target,
-    )  # fmt: skip
+    company: Company, holder: User, addresses: Addresses, admin: Account, username: str, first: Secret
+) -> Login:
+    """Where its admin account is, and granted to `holder`."""
     account = accounts.create(
-        company.workspace, login[0], actor=TESTS, password=login[1], username=login[0], connector=connector,
-        target=target, is_privileged=True, admin_account=administrator,
+        company.workspace, username, actor=TESTS, password=first, username=username, connector=admin.connector,
+        target=admin.target, is_privileged=True, admin_account=admin,
     )  # fmt: skip
     access.grant(account, holder, actor=TESTS)
-    return Login(account, login[1], addresses)
+    return Login(account, first, addresses)
 
 
 def _postgres_accepts(addresses: Addresses, role: str, password: str) -> bool:
