@@ -27,7 +27,7 @@ from workspace import accounts, audit
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Undecryptable
-from workspace.models import SecretVersion
+from workspace.models import Account, SecretVersion
 
 logger = logging.getLogger(__name__)
 
@@ -209,10 +209,19 @@ def _prove_old_dead(attempt: Attempt) -> None:
         recovery.old_alive(attempt, proof.alive)
 
 
+def _pointed_by_a_leaver(account: Account) -> list[str]:
+    """Their departure does not undo where they sent passwords to: only people can tell whether it is right."""
+    who = account.pointed_by
+    if who is None or who.is_active:
+        return []
+    return [f"{who.user_name}, who left, entered the address of {account}. See that it leads to your own server."]
+
+
 def _close_sessions(attempt: Attempt) -> None:
     """OLD_DEAD: sessions outlive a password change; end them, and name what cannot be ended."""
     closed = attempt.close_sessions(attempt.admin)
-    follow_ups = [*attempt.job.follow_ups, *(text for text in closed.follow_ups if text not in attempt.job.follow_ups)]
+    told = [*closed.follow_ups, *_pointed_by_a_leaver(attempt.account)]
+    follow_ups = [*attempt.job.follow_ups, *(text for text in told if text not in attempt.job.follow_ups)]
     if not attempt.connector.capabilities.closes_sessions:
         move = Move(JobState.SESSIONS_CLOSED, "this target has no sessions that could be closed")
         _finish(attempt, move, follow_ups=follow_ups)

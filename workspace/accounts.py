@@ -1,11 +1,11 @@
 """Verbs on shared accounts and the passwords stored for them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from workspace import audit, crypto
@@ -14,6 +14,9 @@ from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid
 from workspace.models import Account, Reveal, SecretVersion, User, Workspace
 
+POINTING: Final = frozenset({"connector", "target", "admin_account"})
+"""What decides to whom passwords are sent."""
+
 
 @transaction.atomic
 def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | None = None, **fields: Any) -> Account:
@@ -21,8 +24,13 @@ def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | 
     if Account.objects.for_workspace(workspace).filter(name__iexact=name, archived_at=None).exists():
         raise Conflict(f"There is an account called {name} already.")
     _check_admin(workspace.id, fields.get("admin_account"))
-    account = Account.objects.create(workspace=workspace, name=name, **fields)
+    account = Account(workspace=workspace, name=name, **fields)
+    if account.target:
+        account.pointed_by = _person(account, actor)
+    account.save(force_insert=True)
     audit.record(workspace, "account.created", account, actor=actor, connector=account.connector)
+    if account.target:
+        _note_receiving(account, actor)
     if password is not None:
         store_password(account, password, actor=actor)
     return account
@@ -41,15 +49,17 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
     _check_admin(account.workspace_id, fields.get("admin_account"), of=account)
     for name in names:
         setattr(account, name, fields[name])
+    pointed = bool(POINTING.intersection(names))
+    if pointed:
+        account.pointed_by = _person(account, actor)
     try:
         with transaction.atomic():
-            account.save(update_fields=names)
+            account.save(update_fields=[*names, *(["pointed_by"] if pointed else [])])
     except IntegrityError as error:
         raise Conflict(f"There is an account called {account.name} already.") from error
     audit.record(account.workspace, "account.updated", account, actor=actor, attributes=names)
-    current = current_version(account)
-    if current is not None and {"connector", "target"}.intersection(names):
-        note_known(current, actor=actor)  # whoever names the target decides who receives the password
+    if pointed:
+        _note_receiving(account, actor)
     return account
 
 
@@ -75,11 +85,35 @@ def lock(account: Account) -> Account:
 
 def note_known(version: SecretVersion, *, actor: Actor) -> None:
     """That whoever acts knows this version, having typed it or pointed it elsewhere: their departure must end it."""
-    person = actor.id if actor.kind == "person" else None
-    if person and User.objects.filter(pk=person, workspace_id=version.workspace_id).exists():
+    person = _person(version, actor)
+    if person is not None:
         Reveal.objects.create(
-            workspace_id=version.workspace_id, account_id=version.account_id, version=version, user_id=person
+            workspace_id=version.workspace_id, account_id=version.account_id, version=version, user=person
         )
+
+
+def _person(row: Account | SecretVersion, actor: Actor) -> User | None:
+    """Who acts, if it is somebody of the row's workspace."""
+    person = actor.id if actor.kind == "person" else None
+    return User.objects.filter(pk=person, workspace_id=row.workspace_id).first() if person else None
+
+
+def _note_receiving(account: Account, actor: Actor) -> None:
+    """Whoever names the target decides who receives the account's password and its administrator's."""
+    for sent in (account, account.admin_account):
+        version = current_version(sent) if sent else None
+        if version is not None:
+            note_known(version, actor=actor)
+
+
+def _note_receivers(version: SecretVersion) -> None:
+    """That a new password reaches those who pointed its account, or one that it administers, where they did."""
+    sent = Account.objects.filter(Q(pk=version.account_id) | Q(admin_account=version.account_id))
+    receivers = sent.filter(pointed_by__is_active=True).values_list("pointed_by", flat=True).distinct()
+    Reveal.objects.bulk_create(
+        Reveal(workspace_id=version.workspace_id, account_id=version.account_id, version=version, user_id=receiver)
+        for receiver in receivers
+    )
 
 
 def add_candidate(account: Account, password: Secret) -> SecretVersion:
@@ -99,6 +133,7 @@ def make_current(version: SecretVersion, *, at: datetime) -> None:
     SecretVersion.objects.current().filter(account_id=version.account_id).update(visible_until=at)
     SecretVersion.objects.filter(pk=version.pk).update(visible_from=at, visible_until=None)
     version.visible_from, version.visible_until = at, None
+    _note_receivers(version)
 
 
 def current_version(account: Account) -> SecretVersion | None:

@@ -154,3 +154,44 @@ def test_a_team_disbanded_meanwhile_is_granted_nothing(acme: Company) -> None:
     teams.disband(teams.find(acme.workspace, stale.pk), actor=TESTS)
     with pytest.raises(Invalid, match="disbanded"):
         access.grant(accounts.create(acme.workspace, "New", actor=TESTS), stale, actor=TESTS)
+
+
+# Whoever says where passwords are sent receives them
+
+
+def pointed(company: Company, name: str, *, by: Actor, **fields: Any) -> Account:
+    return accounts.create(
+        company.workspace, name, actor=by, connector="http_api", target={"host": "mine.example"}, username="x", **fields
+    )
+
+
+def known_to(user: User) -> set[tuple[str, int]]:
+    versions = {version.pk: version for version in SecretVersion.objects.select_related("account")}
+    found = [versions[item.version_id] for item in access.could_have_known(user)]
+    return {(version.account.name, version.number) for version in found}
+
+
+def test_whoever_points_an_account_elsewhere_knows_what_it_is_administered_with(acme: Company, rival: Company) -> None:
+    root = accounts.create(acme.workspace, "Root", actor=TESTS, password=Secret("root-1"))
+    assert known_to(acme.owner) == set()
+    pointed(acme, "Trap", by=Actor.person(acme.owner), admin_account=root)
+    assert known_to(acme.owner) == {("Root", 1)}
+    assert known_to(rival.owner) == set()
+
+
+def test_whoever_changes_who_administers_an_account_knows_that_one_too(acme: Company) -> None:
+    root = accounts.create(acme.workspace, "Root", actor=TESTS, password=Secret("root-1"))
+    trap = pointed(acme, "Trap", by=TESTS)
+    accounts.update(trap, actor=Actor.person(acme.owner), admin_account=root)
+    assert known_to(acme.owner) == {("Root", 1)}
+
+
+def test_later_passwords_reach_whoever_pointed_the_account(acme: Company) -> None:
+    root = accounts.create(acme.workspace, "Root", actor=TESTS, password=Secret("root-1"))
+    trap = pointed(acme, "Trap", by=Actor.person(acme.owner), admin_account=root)
+    for account in (root, trap):
+        accounts.make_current(accounts.add_candidate(account, Secret(f"next of {account}")), at=timezone.now())
+    assert known_to(acme.owner) == {("Root", 2), ("Trap", 1)}
+    accounts.update(trap, actor=TESTS, target={"host": "ours.example"})
+    accounts.make_current(accounts.add_candidate(trap, Secret("after it was put right")), at=timezone.now())
+    assert known_to(acme.owner) == {("Root", 2), ("Trap", 1)}

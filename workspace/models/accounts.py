@@ -30,6 +30,7 @@ class Account(TenantModel):
     """A login that several people share.
 
     `connector` is a key of `rotation.connectors`; `target` holds that connector's settings (no secrets).
+    `pointed_by` is who last said where passwords are sent: what is sent there counts as known to them.
     `admin_account` is an account on the same target whose password may reset this one. `password_rules` are in Apple's
     passwordrules syntax and narrow the other `password_…` fields. `lockout_budget` is how many failed logins running we
     may cause (empty: what the connector says), `verify_every_hours` how often the stored password is checked (empty: as
@@ -42,6 +43,9 @@ class Account(TenantModel):
     target = models.JSONField(default=dict, blank=True)
     is_privileged = models.BooleanField(
         "privileged", default=False, help_text="A departure changes the password of every privileged account."
+    )
+    pointed_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="+"
     )
     admin_account = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="administered"
