@@ -14,5 +14,7 @@ threads = _found.web_threads
 # Okta closes its socket after 60 s; a worker that is silent for longer hangs.
 timeout = 90
 keepalive = 75
+# A filter may have 8,192 characters; more than gunicorn takes is asked by .search (RFC 7644 section 3.4.3).
+limit_request_line = 8190
 # The socket would lie in the home folder, where two installations meet.
 control_socket_disable = True
