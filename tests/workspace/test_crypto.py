@@ -51,7 +51,7 @@ def test_an_unknown_key_is_an_error_and_a_former_key_still_opens(settings: Any) 
         crypto.unseal(sealed, **PLACE, version=1)
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\x01", os.urandom(60)])
+@pytest.mark.parametrize("damaged", [b"", b"\x01", os.urandom(60)], ids=["empty", "short", "random"])
 def test_damaged_bytes_are_an_error_and_never_handed_on(damaged: bytes) -> None:
     with pytest.raises(Undecryptable):
         crypto.unseal(damaged, **PLACE, version=1)
