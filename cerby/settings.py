@@ -323,6 +323,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Okta",
                 "items": [
+                    {"title": "Connect Okta", "icon": "cable", "link": reverse_lazy("admin:connect_okta")},
                     {"title": "SCIM tokens", "icon": "vpn_key", "link": _page("scim_scimtoken")},
                     {"title": "Provisioning log", "icon": "sync", "link": _page("scim_provisioningevent")},
                 ],

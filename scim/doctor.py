@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 from django.conf import settings
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from scim import causes
@@ -57,13 +57,24 @@ def examine(workspace: Workspace) -> list[Finding]:
     return sorted(findings, key=lambda finding: list(Level).index(finding.level), reverse=True)
 
 
+def warnings(workspace: Workspace) -> list[Finding]:
+    """What is not well and is known without asking anybody, in a few statements however much there is to look at."""
+    tokens = list(_valid(workspace))
+    looked_at = (_tls(), *_names(workspace), *_comings_and_goings(workspace), *_endings(tokens), *_makers(tokens))
+    return [finding for finding in looked_at if finding.level is not Level.FINE]
+
+
+def _tls() -> Finding:
+    url = settings.BASE_URL
+    if url.startswith("https://"):
+        return Finding(Level.FINE, "TLS", f"{url} is https")
+    return Finding(Level.WRONG, "TLS", f"{url} is not https", "Okta speaks https only. Set CERBY_BASE_URL.")
+
+
 def _base_url() -> Iterator[Finding]:
     """Whether the address Okta is given answers, over TLS, and whether our clocks agree with its."""
     url = settings.BASE_URL
-    if url.startswith("https://"):
-        yield Finding(Level.FINE, "TLS", f"{url} is https")
-    else:
-        yield Finding(Level.WRONG, "TLS", f"{url} is not https", "Okta speaks https only. Set CERBY_BASE_URL.")
+    yield _tls()
     try:
         answer = httpx.get(f"{url}/health/live", timeout=ANSWER_SECONDS)
     except httpx.HTTPError as error:
@@ -93,22 +104,34 @@ def _clock(answer: httpx.Response) -> Finding:
     return Finding(Level.FINE, "clock", "agrees")
 
 
-def _tokens(workspace: Workspace) -> Iterator[Finding]:
-    now = timezone.now()
-    valid = ScimToken.objects.for_workspace(workspace).filter(revoked_at=None, expires_at__gt=now)
-    if not valid:
-        yield Finding(Level.WRONG, "token", "none is valid", "Issue one in Cerby and paste it into the app in Okta.")
-        return
-    for token in valid.order_by("expires_at"):
-        if token.expires_at < now + EXPIRES_SOON:
+def _valid(workspace: Workspace) -> QuerySet[ScimToken]:
+    tokens = ScimToken.objects.for_workspace(workspace)
+    return tokens.filter(revoked_at=None, expires_at__gt=timezone.now()).order_by("expires_at")
+
+
+def _endings(valid: list[ScimToken]) -> Iterator[Finding]:
+    for token in valid:
+        if token.expires_at < timezone.now() + EXPIRES_SOON:
             advice = "Issue a new one and paste it into the app in Okta before then."
             yield Finding(Level.ODD, "token", f"“{token.label}” expires on {token.expires_at:%Y-%m-%d}", advice)
+
+
+def _makers(valid: list[ScimToken]) -> Iterator[Finding]:
     gone = User.objects.filter(pk__in=[token.created_by.get("id") for token in valid], is_active=False)
     makers = {str(pk) for pk in gone.values_list("pk", flat=True)}
     for token in valid:
         if token.created_by.get("id") in makers:
             advice = "They may have kept it. Issue a new one, paste it into the app in Okta, and revoke this one."
             yield Finding(Level.WRONG, "token", f"“{token.label}” was issued by somebody who left", advice)
+
+
+def _tokens(workspace: Workspace) -> Iterator[Finding]:
+    valid = list(_valid(workspace))
+    if not valid:
+        yield Finding(Level.WRONG, "token", "none is valid", "Issue one in Cerby and paste it into the app in Okta.")
+        return
+    yield from _endings(valid)
+    yield from _makers(valid)
     used = max((token.last_used_at for token in valid if token.last_used_at), default=None)
     tested = max((token.tested_at for token in valid if token.tested_at), default=None)
     if used is None:

@@ -1,11 +1,12 @@
 """The admin site: Owners into their workspace, platform staff into all; its home page.
 
-Each floor of the house adds what it has to say on the home page with `home_card`, so that this one needs to know
-nothing of the floors above.
+Each floor of the house adds what it has to say on the home page with `home_card`, and pages of its own that list no
+model with `console_page`, so that this one needs to know nothing of the floors above.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Final
 
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
@@ -14,7 +15,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern, URLResolver, reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from unfold.sites import UnfoldAdminSite
 
 from workspace.models import User
@@ -51,6 +52,25 @@ def home_card(make: CardMaker) -> CardMaker:
     return make
 
 
+Page = Callable[[HttpRequest], HttpResponseBase]
+_PAGES: Final[dict[str, tuple[str, Page]]] = {}
+
+
+def console_page(route: str, name: str) -> Callable[[Page], Page]:
+    """Serve a view at `/admin/<route>` as `admin:<name>`, to those whom the console lets in."""
+
+    def register(view: Page) -> Page:
+        _PAGES[name] = (route, view)
+        return view
+
+    return register
+
+
+def is_update(request: HttpRequest) -> bool:
+    """Whether a page that is open already asks for what has changed on it."""
+    return request.headers.get("HX-Request") == "true"
+
+
 class NamedChoices(AutocompleteJsonView):
     """The choices of a select box, told apart by more than a display name."""
 
@@ -68,7 +88,21 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]  # unfold is untyped
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Without `r/<type>/<id>/`, which would answer for any row of any tenant."""
-        return [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
+        kept = [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
+        return [*(path(route, self.admin_view(view), name=name) for name, (route, view) in _PAGES.items()), *kept]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """A page that updates itself has htmx ask; who was signed out meanwhile is sent to the door by a reload."""
+        checked = super().admin_view(view, cacheable)
+
+        @wraps(checked)
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if is_update(request) and not self.has_permission(request):
+                return HttpResponse(headers={"HX-Refresh": "true"})
+            answer: HttpResponseBase = checked(request, *args, **kwargs)
+            return answer
+
+        return page
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         cards = [make(request) for make in _CARDS]
