@@ -37,7 +37,7 @@ class SignInForm(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
-        if data.get("username") and data.get("password"):
+        if data.get("username") and data.get("password") and "workspace" in data:
             self.user_cache = authenticate(
                 self.request, username=data["username"], password=data["password"],
                 workspace=data.get("workspace", ""),

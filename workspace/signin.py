@@ -9,12 +9,11 @@ from uuid import UUID
 from django.contrib.auth import login
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.hashers import make_password
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Lower
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
-from workspace import audit, reauthentication, second_factor, sessions
+from workspace import audit, candidates, reauthentication, second_factor, sessions
 from workspace.audit import Actor
 from workspace.models import TotpDevice, User
 
@@ -39,12 +38,12 @@ class WorkspaceBackend(BaseBackend):
     ) -> User | None:  # fmt: skip
         if not username or not password:
             return None
-        candidates = self._candidates(username, workspace)
-        fitting = [user for user in candidates if user.check_password(password)]
-        if not candidates:
+        meant = candidates.of(username, workspace)
+        fitting = [user for user in meant if user.check_password(password)]
+        if not meant:
             make_password(password)
         if not fitting:
-            _record_failure(candidates)
+            _record_failure(meant)
         return fitting[0] if len(fitting) == 1 else None
 
     def get_user(self, user_id: UUID) -> User | None:
@@ -53,22 +52,12 @@ class WorkspaceBackend(BaseBackend):
         confirmed = TotpDevice.objects.filter(user=OuterRef("pk"), confirmed=True)
         return people.annotate(has_second_factor=Exists(confirmed)).first()
 
-    def _candidates(self, username: str, workspace: str) -> list[User]:
-        name = username.lower()
-        people = User.objects.annotate(_email=Lower("email"), _name=Lower("user_name")).filter(
-            Q(_email=name) | Q(_name=name), is_active=True
-        )
-        if workspace:
-            people = people.filter(workspace__slug__iexact=workspace)
-        return list(people.select_related("workspace")[:10])
-
 
 @dataclass(frozen=True)
 class Pending:
-    """Somebody whose password was right and whose code is not given yet; `name` as typed, `next` a page of ours."""
+    """Somebody whose password was right and whose code is not given yet; `next` is a page of ours."""
 
     user: User
-    name: str
     next: str
 
 
@@ -81,11 +70,11 @@ def sign_in(request: HttpRequest, user: User, *, by: str = "") -> None:
     audit.record(user.workspace, "person.signed_in", user, actor=Actor.person(user), second_factor=by or "none")
 
 
-def await_code(request: HttpRequest, user: User, *, name: str, next_page: str) -> None:
+def await_code(request: HttpRequest, user: User, *, next_page: str) -> None:
     """The password was right: keep that for five minutes, in a session that belongs to nobody yet."""
     request.session.flush()
     request.session[_PENDING] = {
-        "user": str(user.pk), "at": time.time(), "hash": user.get_session_auth_hash(), "name": name, "next": next_page,
+        "user": str(user.pk), "at": time.time(), "hash": user.get_session_auth_hash(), "next": next_page,
     }  # fmt: skip
 
 
@@ -97,7 +86,7 @@ def pending(request: HttpRequest) -> Pending | None:
     user = WorkspaceBackend().get_user(UUID(kept["user"]))
     if user is None or not constant_time_compare(user.get_session_auth_hash(), kept["hash"]):
         return None
-    return Pending(user, kept["name"], kept["next"])
+    return Pending(user, kept["next"])
 
 
 def verify_code(request: HttpRequest, user: User, answer: str) -> str | None:
@@ -121,9 +110,9 @@ def verified(request: HttpRequest, user: User, *, by: str) -> None:
     audit.record(user.workspace, "person.signed_in", user, actor=Actor.person(user), second_factor=by)
 
 
-def _record_failure(candidates: list[User]) -> None:
+def _record_failure(meant: list[User]) -> None:
     """An event for each person who was meant; for nobody one without a person, so that both take as long."""
-    if not candidates:
+    if not meant:
         audit.record(None, "person.sign_in_failed", actor=SIGN_IN)
-    for user in candidates:
+    for user in meant:
         audit.record(user.workspace, "person.sign_in_failed", user, actor=SIGN_IN)

@@ -36,22 +36,20 @@ class SignIn(LoginView):
     authentication_form = SignInForm
 
     def form_valid(self, form: Any) -> HttpResponse:
-        return password_passed(
-            self.request, form.get_user(), name=form.cleaned_data["username"], next_page=self.get_success_url()
-        )
+        return password_passed(self.request, form.get_user(), next_page=self.get_success_url())
 
 
 sign_in = page(SignIn.as_view())
 
 
-def password_passed(request: HttpRequest, user: User, *, name: str, next_page: str) -> HttpResponse:
+def password_passed(request: HttpRequest, user: User, *, next_page: str) -> HttpResponse:
     """What follows the right password: the code, where one is set up, or the page that was wanted."""
-    throttle.forget(request)
+    throttle.forget(request, user)
     if second_factor.is_enrolled(user):
-        signin.await_code(request, user, name=name, next_page=next_page)
+        signin.await_code(request, user, next_page=next_page)
         return redirect("web:code")
     signin.sign_in(request, user)
-    return _arrived(request, name, next_page)
+    return _arrived(request, user, next_page)
 
 
 @page
@@ -173,7 +171,7 @@ def _owing(request: HttpRequest) -> signin.Pending | None:
     user = request.user
     if not isinstance(user, User) or gate.standing(request, user) is not gate.Standing.OWES_CODE:
         return None
-    return signin.Pending(user, "", _safe(request, request.GET.get("next", "/")))
+    return signin.Pending(user, _safe(request, request.GET.get("next", "/")))
 
 
 def _code_passed(request: HttpRequest, pending: signin.Pending, by: str) -> HttpResponse:
@@ -184,13 +182,12 @@ def _code_passed(request: HttpRequest, pending: signin.Pending, by: str) -> Http
     if by == "recovery":
         left = second_factor.codes_left(pending.user)
         messages.warning(request, f"You used a recovery code; {left} are left. Make new ones before they run out.")
-    return _arrived(request, pending.name, pending.next)
+    return _arrived(request, pending.user, pending.next)
 
 
-def _arrived(request: HttpRequest, name: str, next_page: str) -> HttpResponse:
+def _arrived(request: HttpRequest, user: User, next_page: str) -> HttpResponse:
     response = redirect(next_page)
-    if name:
-        throttle.remember(request, response, name)
+    throttle.remember(request, response, user)
     return response
 
 

@@ -3,6 +3,7 @@
 A few wrong tries of one name from one address pause that pair. Many tries of one name from many addresses slow that
 name down to one try in some seconds, and many of any name from one address pause the address. Nobody is locked out
 for ever, and a browser that signed in before is counted by itself, so that strangers cannot keep its owner out.
+Several people of several workspaces may have one name: what one of them proves helps nobody against the others.
 Without Valkey nobody is refused: passwords are slow to check, and second factors are counted in the database.
 """
 
@@ -18,7 +19,8 @@ from axes.handlers.cache import AxesCacheHandler
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
-from workspace import clients
+from workspace import candidates, clients
+from workspace.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -66,19 +68,22 @@ def where(request: HttpRequest) -> str:
     return "known" if is_known(request) else _network(request)
 
 
-def forget(request: HttpRequest) -> None:
-    """The right password was given: the wrong ones before count no longer."""
+def forget(request: HttpRequest, user: User) -> None:
+    """The right password was given: the wrong ones before count no longer, unless they were tries of somebody else
+    who has the same name."""
     from axes.helpers import get_client_cache_keys
 
+    if not is_known(request) and candidates.of(_typed(request)) != [user]:
+        return
     try:
         cache.delete_many(get_client_cache_keys(request))
     except redis.RedisError as error:
         logger.warning("Failed sign-ins were not forgotten, Valkey did not answer: %s", type(error).__name__)
 
 
-def remember(request: HttpRequest, response: HttpResponse, name: str) -> None:
-    """Let the browser prove next time that somebody signed in with it as `name`."""
-    value = f"{_digest(name.strip().lower())}.{secrets.token_hex(8)}"
+def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
+    """Let the browser prove next time that this person signed in with it."""
+    value = f"{user.pk.hex}.{secrets.token_hex(8)}"
     response.set_signed_cookie(
         COOKIE, value, salt=_SALT, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=request.is_secure()
     )
@@ -120,14 +125,21 @@ def _is_flooded(request: HttpRequest) -> bool:
 
 
 def _device(request: HttpRequest) -> str:
-    """The known browser's mark, when the name is one that signed in with it."""
+    """The known browser's mark, when nobody can be meant but who signed in with it."""
     kept = request.get_signed_cookie(COOKIE, "", salt=_SALT, max_age=COOKIE_AGE)
-    name, _, mark = str(kept).partition(".")
-    return mark if name == _digest(_typed(request)) else ""
+    person, _, mark = str(kept).partition(".")
+    if not mark or "\x00" in _typed(request) + _workspace(request):
+        return ""
+    meant = candidates.of(_typed(request), _workspace(request))
+    return mark if [user.pk.hex for user in meant] == [person] else ""
 
 
 def _typed(request: HttpRequest) -> str:
     return request.POST.get("username", "").strip().lower()
+
+
+def _workspace(request: HttpRequest) -> str:
+    return request.POST.get("workspace", "").strip()
 
 
 def _of_name(request: HttpRequest) -> str:

@@ -18,17 +18,17 @@ pytestmark = pytest.mark.django_db
 
 WRONG = "wrong"
 PLAIN = "do not fit together"
+TWINS = "another battery staple 10"
 PAUSED = "sign-in pauses for up to 15 minutes"
 
 
 def attempt(
     name: str = "member@acme.example", password: str = WRONG, *, at: str = "203.0.113.7",
-    browser: Client | None = None, headers: dict[str, str] | None = None,
+    browser: Client | None = None, headers: dict[str, str] | None = None, workspace: str = "",
 ) -> str:  # fmt: skip
     """What the door answers: the address it leads to, or the page."""
-    response = (browser or Client()).post(
-        "/login/", {"username": name, "password": password}, REMOTE_ADDR=at, headers=headers or {}
-    )
+    typed = {"username": name, "password": password, "workspace": workspace}
+    response = (browser or Client()).post("/login/", typed, REMOTE_ADDR=at, headers=headers or {})
     return response.get("Location") or response.content.decode()
 
 
@@ -155,7 +155,7 @@ def test_a_known_browser_is_known_for_its_own_name_alone(acme: Company, rival: C
 
 def test_a_made_up_mark_of_a_known_browser_is_none(acme: Company) -> None:
     forger = Client()
-    forger.cookies[throttle.COOKIE] = f"{throttle._digest('member@acme.example')}.0123456789abcdef:1tABCD:forged"
+    forger.cookies[throttle.COOKIE] = f"{acme.member.pk.hex}.0123456789abcdef:1tABCD:forged"
     exhaust(browser=forger)
     assert PAUSED in attempt(password=PASSWORD)
 
@@ -209,6 +209,51 @@ def test_the_cache_never_unpickles() -> None:
     with pytest.raises(ValueError, match=r"."):
         serializer.loads(pickle.dumps({"would": "run"}))
     assert serializer.loads(str(serializer.dumps(3)).encode()) == 3
+
+
+# One name in two workspaces
+
+
+def twin_of_member(company: Company) -> None:
+    """Somebody in `company` with the e-mail of acme's member and a password that its Owner chose."""
+    twin = people.provision(company.workspace, Profile("twin", email="member@acme.example"), actor=TESTS)
+    twin.set_password(TWINS)
+    twin.save(update_fields=["password"])
+
+
+@pytest.mark.parametrize("workspace", ["", "acme", "rival\x00", "rival" + " " * 60 + "x"])
+def test_a_browser_that_a_namesake_signed_in_with_is_not_known(acme: Company, rival: Company, workspace: str) -> None:
+    """An Owner elsewhere makes somebody of the victim's name, signs in as them, and guesses as a known browser."""
+    twin_of_member(rival)
+    own = Client()
+    assert attempt(password=TWINS, browser=own) == "/"
+    for n in range(throttle.TRIES):
+        attempt(browser=own, workspace=workspace, at=f"198.51.100.{n}")
+    assert len(name_counters()) == (0 if "rival" in workspace else 1)
+    exhaust(browser=own)
+    assert PAUSED in attempt(password=PASSWORD, workspace="acme")
+
+
+def test_a_namesakes_right_password_forgets_no_guess_at_another(acme: Company, rival: Company) -> None:
+    twin_of_member(rival)
+    for workspace in ("acme", "acme", "", ""):
+        assert PLAIN in attempt(workspace=workspace)
+        assert attempt(password=TWINS, workspace=workspace and "rival") == "/"
+    attempt(workspace="acme")
+    assert PAUSED in attempt(password=PASSWORD, workspace="acme")
+
+
+def test_who_names_the_workspace_is_known_all_the_same(acme: Company, rival: Company) -> None:
+    twin_of_member(rival)
+    own = Client()
+    assert attempt(password=PASSWORD, browser=own) == "/"
+    exhaust()
+    assert PAUSED in attempt(password=PASSWORD, browser=own)
+    assert attempt(password=PASSWORD, browser=own, workspace="acme") == "/"
+
+
+def name_counters() -> list[str]:
+    return [key for key in counters() if ":sign-in:name:" in key]
 
 
 # As long for everybody
