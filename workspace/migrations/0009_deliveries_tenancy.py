@@ -2,6 +2,8 @@
 
 from django.db import migrations
 
+from workspace.composite_keys import same_workspace, unique
+
 # (table, column, referenced table); rows with a null reference are not checked, as SQL has it.
 REFERENCES = [
     ("workspace_webhookendpoint", "shown_to_id", "workspace_user"),
@@ -10,22 +12,6 @@ REFERENCES = [
     ("workspace_delivery", "recipient_id", "workspace_user"),
 ]
 TARGETS = ["workspace_notice", "workspace_webhookendpoint"]
-
-
-def unique(table: str) -> migrations.RunSQL:
-    return migrations.RunSQL(
-        f"ALTER TABLE {table} ADD CONSTRAINT {table}_in_workspace UNIQUE (workspace_id, id)",
-        f"ALTER TABLE {table} DROP CONSTRAINT {table}_in_workspace",
-    )
-
-
-def same_workspace(table: str, column: str, target: str) -> migrations.RunSQL:
-    name = f"{table}_{column}_same_workspace"
-    return migrations.RunSQL(
-        f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY (workspace_id, {column})"
-        f" REFERENCES {target} (workspace_id, id) DEFERRABLE INITIALLY DEFERRED",
-        f"ALTER TABLE {table} DROP CONSTRAINT {name}",
-    )
 
 
 class Migration(migrations.Migration):

@@ -12,15 +12,7 @@ from django.db import migrations, models
 # Whoever is an Owner now has the whole grace period from now on.
 OWNERS_FROM_NOW = "UPDATE workspace_user SET owner_since = now() WHERE role = 'owner'"
 
-
-def same_workspace(table):
-    """A device or code and its person are of one workspace; platform staff have none, and are not checked."""
-    name = f"{table}_user_id_same_workspace"
-    return migrations.RunSQL(
-        f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY (workspace_id, user_id)"
-        f" REFERENCES workspace_user (workspace_id, id) DEFERRABLE INITIALLY DEFERRED",
-        f"ALTER TABLE {table} DROP CONSTRAINT {name}",
-    )
+from workspace.composite_keys import same_workspace
 
 
 class Migration(migrations.Migration):
@@ -119,6 +111,6 @@ class Migration(migrations.Migration):
             model_name='totpdevice',
             constraint=models.UniqueConstraint(models.F('user'), models.F('confirmed'), name='totp_one_each'),
         ),
-        same_workspace("workspace_totpdevice"),
-        same_workspace("workspace_recoverycode"),
+        same_workspace("workspace_totpdevice", "user_id", "workspace_user"),
+        same_workspace("workspace_recoverycode", "user_id", "workspace_user"),
     ]
