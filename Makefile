@@ -12,7 +12,7 @@ BUILT := .venv/built-from.lock
 CHECKING := CERBY_MODE=test DJANGO_SETTINGS_MODULE=cerby.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset story screenshots test soak-rotation bench-scim lint lock
+.PHONY: help demo demo-reset story screenshots test soak-rotation bench-scim bench-rotation lint lock
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -39,6 +39,9 @@ soak-rotation: $(BUILT) ## Kill workers and broker at random under rotations (SE
 
 bench-scim: $(BUILT) ## Measure SCIM beside its peers (ARGS="--only lifecycle", ARGS=--quick); see benchmarks/README.md
 	@exec $(VENV) -m benchmarks.scim $(ARGS)
+
+bench-rotation: $(BUILT) ## Measure departures and rotations (ARGS="--only departures", ARGS=--quick)
+	@exec $(VENV) -m benchmarks.rotation $(ARGS)
 
 lint: $(BUILT) ## Check style, types, imports, settings and missing migrations
 	@$(VENV) -m ruff check --quiet

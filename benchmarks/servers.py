@@ -52,8 +52,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """The ids of the worker processes."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        return children_of(self.pid)
 
 
 class Stage:
@@ -64,6 +63,10 @@ class Stage:
         self.threads = threads
         self.home = Path(tempfile.mkdtemp(prefix="cerby-benchmark-"))
         self.home.chmod(0o711)  # as root the engines run as another account, which must reach its folder in here
+        self._keys = {
+            "CERBY_SECRET_KEY": secrets.token_urlsafe(64),
+            "CERBY_ENCRYPTION_KEYS": base64.b64encode(os.urandom(32)).decode(),
+        }
         self._engines = Engines(self.home / "engines")
         self._processes: list[subprocess.Popen[bytes]] = []
         self.addresses: Addresses
@@ -93,7 +96,7 @@ class Stage:
 
     def manage(self, database_url: str, *arguments: str, settings: str = "cerby.settings") -> str:
         """What a management command prints, under the settings of one of the projects."""
-        environment = self._environment(database_url) | {"DJANGO_SETTINGS_MODULE": settings}
+        environment = self.environment(database_url) | {"DJANGO_SETTINGS_MODULE": settings}
         command = [sys.executable, "-m", "django", *arguments]
         done = subprocess.run(  # noqa: S603
             command, check=True, cwd=ROOT, env=environment, timeout=COMMAND_SECONDS, stdout=subprocess.PIPE
@@ -108,26 +111,25 @@ class Stage:
         port, log = _free_port(), self.home / f"{name}.log"
         more = {"CERBY_PORT": str(port), "CERBY_WEB_WORKERS": str(workers), "CERBY_WEB_THREADS": str(self.threads)}
         command = _command(web_server or self.web_server, application, port, workers, self.threads)
-        with log.open("ab") as output:
-            process = subprocess.Popen(  # noqa: S603
-                command,
-                cwd=ROOT,
-                env=self._environment(database_url) | more,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        self._processes.append(process)
+        process = self.spawn(command, log, database_url, **more)
         _await(port, process, log)
         return Server(name, port, token, base, database_url, log, process.pid)
 
-    def _environment(self, database_url: str) -> dict[str, str]:
+    def spawn(self, command: list[str], log: Path, database_url: str, **more: str) -> "subprocess.Popen[bytes]":
+        """A process that ends with the stage."""
+        environment = self.environment(database_url) | more
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603
+                command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+        self._processes.append(process)
+        return process
+
+    def environment(self, database_url: str) -> dict[str, str]:
         """Nothing of Cerby's environment outside gets in; nobody is throttled, though requests are counted."""
         outside = {name: value for name, value in os.environ.items() if not name.startswith("CERBY_")}
-        return outside | {
+        return outside | self._keys | {
             "CERBY_MODE": "test",
-            "CERBY_SECRET_KEY": secrets.token_urlsafe(64),
-            "CERBY_ENCRYPTION_KEYS": base64.b64encode(os.urandom(32)).decode(),
             "CERBY_SCIM_REQUESTS_PER_MINUTE": "100000000",
             "CERBY_BASE_URL": "http://127.0.0.1:8000",
             "DATABASE_URL": database_url,
@@ -140,6 +142,10 @@ def opened(server: Server) -> Iterator[psycopg.Connection]:
     """A connection of the benchmark's own to a server's database, in autocommit."""
     with psycopg.connect(server.database_url, autocommit=True) as connection:
         yield connection
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def memory_of(pids: list[int]) -> Mapping[int, int]:

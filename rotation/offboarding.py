@@ -34,6 +34,7 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
     rotating = exposures.open_for(offboarding, known) if known else []
     if rotating:
         accounts = Account.objects.filter(pk__in=[item.account_id for item in rotating]).order_by("pk")
+        accounts = accounts.only("connector", "target", "is_privileged")  # what a request reads, of perhaps 10,000
         jobs.request(workspace, accounts, cause=f"{jobs.DEPARTURE}{cause}", hold=hold)
     left_alone = orphans.open_for(offboarding, alone)
     audit.record(

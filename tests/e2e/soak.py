@@ -27,6 +27,8 @@ from workspace.models import SecretVersion
 # A lease that outlasts some rotations on a crowded machine, and still is over soon after its worker was killed.
 TIMES: Final = {"CERBY_LEASE_SECONDS": "6", "CERBY_CALL_TIMEOUT_SECONDS": "2"}
 BLOWS_SECONDS: Final = (0.5, 4.0)
+BACKLOG: Final = 20
+"""Rotations that always wait: enough that nobody is idle, few enough that the end comes soon after the storm."""
 SETTLE_SECONDS: Final = 300
 
 
@@ -111,13 +113,13 @@ class Soak:
             if now >= next_blow:
                 self.random.choice(self._blows())()
                 next_blow = now + self.random.uniform(*BLOWS_SECONDS)
-            if RotationJob.objects.live().count() < len(self.logins) // 4:
+            if RotationJob.objects.live().count() < min(BACKLOG, len(self.logins) // 4):
                 self.random.choice((self._want, self._leave))()
             else:
                 time.sleep(0.05)
 
     def _want(self) -> None:
-        chosen = [login.account for login in self.random.sample(self.logins, len(self.logins) // 10)]
+        chosen = [login.account for login in self.random.sample(self.logins, min(BACKLOG, len(self.logins) // 4))]
         self.wanted.update(jobs.request(self.company.workspace, chosen, cause="wanted by the soak"))
 
     def _leave(self) -> None:
