@@ -123,10 +123,13 @@ class Attempt:
     def older(self) -> list[SecretVersion]:
         """Versions before the candidate that may be alive, newest first.
 
-        Where failed logins are counted, those that nobody ever knew and that were never in use are left out.
+        Not those that are the same password, entered twice: whoever knows one of them knows the new one, so that their
+        exposure stays open. Where failed logins are counted, those that nobody ever knew and that were never in use
+        are left out.
         """
         versions = SecretVersion.objects.possibly_alive().filter(account=self.account)
-        found = list(versions.filter(number__lt=self.candidate.number).order_by("-number"))
+        before = versions.filter(number__lt=self.candidate.number).order_by("-number")
+        found = [version for version in before if accounts.open_version(version) != self.new]
         if self.limit is None:
             return found
         typed = set(Reveal.objects.filter(version__in=found).values_list("version_id", flat=True))

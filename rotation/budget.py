@@ -1,7 +1,7 @@
 """How many failed logins we may cause on an account, counted across rotations and checks, so that none locks it.
 
 A login is paid for before it is tried, committed, so that a worker that dies in it has paid. One that succeeds sets
-the count back, as it does on the targets. Most targets forget after some minutes as well.
+the count back, as it does on the targets. So does half an hour without a failed one, after which most of them forget.
 """
 
 from datetime import datetime, timedelta
@@ -19,12 +19,11 @@ LEAST: Final = 2
 WINDOW: Final = timedelta(minutes=30)
 
 _PAY: Final = """
-INSERT INTO rotation_failedlogins AS f (id, workspace_id, account_id, count, since)
+INSERT INTO rotation_failedlogins AS f (id, workspace_id, account_id, count, paid_at)
 VALUES (%(id)s, %(workspace)s, %(account)s, 1, %(now)s)
 ON CONFLICT (account_id) DO UPDATE SET
-    count = CASE WHEN f.since <= %(old)s OR f.count = 0 THEN 1 ELSE f.count + 1 END,
-    since = CASE WHEN f.since <= %(old)s OR f.count = 0 THEN excluded.since ELSE f.since END
-WHERE f.since <= %(old)s OR f.count < %(limit)s
+    count = CASE WHEN f.paid_at <= %(old)s THEN 1 ELSE f.count + 1 END, paid_at = excluded.paid_at
+WHERE f.paid_at <= %(old)s OR f.count < %(limit)s
 """
 
 
@@ -59,7 +58,7 @@ def pay(account: Account, limit: int | None) -> None:
         cursor.execute(_PAY, values)
         if cursor.rowcount:
             return
-    raise Spent(FailedLogins.objects.get(account=account).since + WINDOW)
+    raise Spent(FailedLogins.objects.get(account=account).paid_at + WINDOW)
 
 
 def succeeded(account: Account, limit: int | None) -> None:
@@ -72,5 +71,5 @@ def left(account: Account, limit: int | None) -> int | None:
     """How many failed logins are left now; None: as many as you like."""
     if limit is None:
         return None
-    spent = FailedLogins.objects.filter(account=account, since__gt=timezone.now() - WINDOW).first()
+    spent = FailedLogins.objects.filter(account=account, paid_at__gt=timezone.now() - WINDOW).first()
     return limit - (spent.count if spent else 0)

@@ -26,6 +26,8 @@ class JobState(models.TextChoices):
 
 FINISHED: Final = (JobState.DONE, JobState.CANCELLED)
 _STOPS: Final = {JobState.WAITING, JobState.NEEDS_HUMAN}
+STOPPED: Final = frozenset({*FINISHED, *_STOPS})
+"""Where no worker has anything to do now."""
 
 # From each state, what may follow. WAITING and NEEDS_HUMAN go back to the state they interrupted. A password that was
 # in use and is rejected again (a failover that lost it, somebody else's change) is asked about like a lost answer.

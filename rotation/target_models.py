@@ -35,14 +35,14 @@ class TargetHealth(TenantModel):
 
 
 class FailedLogins(TenantModel):
-    """How many failed logins we caused on an account since its last success, counted for a while from `since` on.
+    """How many failed logins we caused on an account since its last success, the last of them at `paid_at`.
 
     Targets lock logins after a few, so rotations and checks share one budget.
     """
 
     account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="failed_logins")
     count = models.PositiveIntegerField(default=0)
-    since = models.DateTimeField(default=timezone.now)
+    paid_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name = "failed logins"

@@ -32,17 +32,22 @@ class Server:
 
     `faults` are consumed one per change: "before" (lost before it took effect), "after" (took effect, reply lost),
     "policy", "permission", "human", "busy" (429), "" (works). `login_faults` one per login: "lost" (judged, the answer
-    lost), "". `lagging` logins are answered by a replica that still has `replica`'s passwords.
+    lost), "". `script`, while there is any, is consumed one per call of whatever kind in their place: "before",
+    "after", a kind of failure, "accept" or "reject" (a login's answer, whatever is true), "". `lagging` logins are
+    answered by a replica that still has `replica`'s passwords.
     """
 
     accepted: set[str] = field(default_factory=set)
     admin_password: str | None = None
     faults: deque[str] = field(default_factory=deque)
     login_faults: deque[str] = field(default_factory=deque)
+    script: deque[str] = field(default_factory=deque)
     down: bool = False
     retry_after: float | None = None
     takes_anything: bool = False
     keeps_old: bool = False
+    refused: set[str] = field(default_factory=set)
+    two_passwords: bool = False
     truncates_to: int | None = None
     lagging: int = 0
     replica: set[str] = field(default_factory=set)
@@ -62,7 +67,7 @@ class Server:
     def set(self, password: str) -> None:
         self.replica = set(self.accepted)
         self.changes.append(password)
-        self.accepted = {self.kept(password)} | (self.accepted if self.keeps_old else set())
+        self.accepted = {self.kept(password)} | (self.accepted if self.keeps_old or self.two_passwords else set())
 
     def judge(self, password: str) -> bool:
         """A login: counted, and locked after too many wrong ones."""
@@ -103,13 +108,18 @@ class ModelConnector(Connector):
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:
         server = self.mine
-        fault = server.faults.popleft() if server.faults else ""
+        scripted = bool(server.script)
+        fault = self._scripted() or ("" if scripted or not server.faults else server.faults.popleft())
         if fault == "busy":
             raise TargetError(FailureKind.UNREACHABLE, "Too many requests.", retry_after=server.retry_after)
         if server.down or fault == "before":
             raise unreachable()
         self._let_in(current, admin)
-        if fault in {"policy", "permission", "human"}:
+        if fault == "policy":
+            server.refused.add(new.reveal())
+        if new.reveal() in server.refused:
+            raise TargetError(FailureKind.POLICY, "The model target says no: policy.")
+        if fault in {"permission", "human"}:
             raise TargetError(FailureKind(fault), f"The model target says no: {fault}.")
         server.set(new.reveal())
         if fault == "after":
@@ -121,16 +131,34 @@ class ModelConnector(Connector):
             raise TargetError(
                 FailureKind.UNREACHABLE, "The model target does not answer.", retry_after=server.retry_after
             )
-        good = server.judge(password.reveal())
+        answer = self._scripted()
+        if answer == "before":
+            raise unreachable()
+        good = {"accept": True, "reject": False}.get(answer, server.judge(password.reveal()))
+        if answer == "after":
+            raise unreachable()
         if server.login_faults and server.login_faults.popleft() == "lost":
             raise unreachable()
         return good
 
     def close_sessions(self, *, new: Secret, admin: Login | None) -> Closed:
-        if self.mine.down:
+        if self.mine.down or self._scripted() == "before":
             raise unreachable()
         ended, self.mine.sessions = self.mine.sessions, 0
         return Closed(ended, ("API keys of the login live on.",))
+
+    def retire(self, old: Secret, *, new: Secret, admin: Login | None) -> None:
+        if self.capabilities.two_passwords:
+            if self.mine.down or self._scripted() == "before":
+                raise unreachable()
+            self.mine.accepted = {self.mine.kept(new.reveal())}
+
+    def _scripted(self) -> str:
+        """What the script has for this call. Raises TargetError where it says so."""
+        wanted = self.mine.script.popleft() if self.mine.script else ""
+        if wanted in set(FailureKind) - {FailureKind.POLICY}:
+            raise TargetError(FailureKind(wanted), f"The model target says no: {wanted}.")
+        return wanted
 
     def _let_in(self, current: Secret | None, admin: Login | None) -> None:
         if admin is not None:

@@ -30,7 +30,7 @@ def limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 def forget(account: Account) -> None:
     """Half an hour passes."""
-    FailedLogins.objects.filter(account=account).update(since=timezone.now() - budget.WINDOW)
+    FailedLogins.objects.filter(account=account).update(paid_at=timezone.now() - budget.WINDOW)
 
 
 def test_a_budget_is_spent_and_comes_back_with_time_or_success(acme: Company, rival: Company) -> None:

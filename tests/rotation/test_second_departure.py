@@ -62,6 +62,7 @@ def test_whenever_a_second_person_leaves_what_they_knew_is_proved_dead(
 ) -> None:
     monkeypatch.setattr(ModelConnector, "capabilities", capabilities)
     Workspace.objects.filter(pk=acme.workspace.pk).update(mass_removal_people=1000)  # many leave here, one by one
+    server.two_passwords = capabilities.two_passwords
     moments = moments_of(acme, server, monkeypatch, fault)
     assert len(moments) > 15
     for number, moment in enumerate(moments):
