@@ -1,7 +1,7 @@
 """A person leaves: the one verb behind SCIM PATCH, PUT and DELETE, the admin's action and the command."""
 
 from rotation import exposures, jobs, orphans, safeguard
-from rotation.models import Offboarding
+from rotation.models import Exposure, Offboarding
 from rotation.previews import Preview, preview
 from workspace import access, audit, people, statements
 from workspace.audit import Actor
@@ -58,7 +58,7 @@ def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[
 
 def refuse_while_exposed(user: User) -> None:
     """Raises Refused when a password this person could have known may still be alive."""
-    left = sum(item.exposures.open().count() for item in Offboarding.objects.filter(user=user))
+    left = Exposure.objects.open().filter(user=user).count()
     if left:
         raise Refused(
             f"{left} password(s) that {user.user_name} could have known are not proved dead yet."

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Final
 
-from rotation import exposures, guests, jobs, orphans, risk, safeguard, schedule, triggers, verification
+from rotation import exposures, guests, jobs, orphans, returns, risk, safeguard, schedule, triggers, verification
 from rotation.errands import each
 from workspace import audit, directory
 from workspace.models import Workspace
@@ -24,10 +24,11 @@ def once() -> None:
 
 
 def upkeep() -> None:
-    """What has time: the queue of orphans, rotations on a schedule, and the regular checks of stored passwords."""
+    """What has time: the queue of orphans, who is in again, rotations on a schedule, and checks of stored passwords."""
     each(
-        orphans.settle_owned, orphans.find_lost, schedule.begin_due, verification.enrol, verification.announce_due
-    )
+        orphans.settle_owned, orphans.find_lost, returns.close_in_again, schedule.begin_due, verification.enrol,
+        verification.announce_due,
+    )  # fmt: skip
 
 
 def attend() -> int:

@@ -143,6 +143,22 @@ def live_grants(user: User, account: Account) -> QuerySet[Grant]:
     )
 
 
+def shareable(user: User, account_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the accounts that a person may give to others: all of their workspace's for its Owner (and any for
+    platform staff), else those they own or manage."""
+    accounts = Account.objects.filter(pk__in=account_ids, archived_at=None)
+    if user.workspace_id is None:
+        return set(accounts.values_list("pk", flat=True)) if user.is_active else set()
+    mine = accounts.filter(workspace_id=user.workspace_id)
+    if not user.is_owner:
+        sharing = Q(grants__role__in=(GrantRole.OWNER, GrantRole.MANAGER), grants__ended_at=None)
+        sharing &= Q(grants__expires_at=None) | Q(grants__expires_at__gt=timezone.now())
+        through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
+        holder = Q(grants__user=user) | Q(grants__team__in=through)
+        mine = mine.filter(sharing & holder) if user.is_active else mine.none()
+    return set(mine.values_list("pk", flat=True))
+
+
 @transaction.atomic
 def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
     """Show a person the account's current password; recorded before it is handed out.
