@@ -317,6 +317,9 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     {"title": "Offboardings", "icon": "person_off", "link": _page("rotation_offboarding")},
                     {"title": "Rotations", "icon": "autorenew", "link": _page("rotation_rotationjob")},
+                    {"title": "Orphans", "icon": "family_restroom", "link": _page("rotation_orphan")},
+                    {"title": "Lost access", "icon": "key_off", "link": _page("rotation_accessloss")},
+                    {"title": "Removals of many", "icon": "group_off", "link": _page("rotation_massremoval")},
                     {"title": "Audit log", "icon": "history", "link": _page("workspace_auditevent")},
                 ],
             },

@@ -42,10 +42,12 @@ SELECT %(id)s, %(workspace)s, %(kind)s, %(team)s, %(grant)s, %(people)s::uuid[],
 
 
 @atomic()
-def end_grant(live: Grant, *, actor: Actor, reason: str, kind: LossKind = LossKind.GRANT_ENDED) -> None:
+def end_grant(live: Grant, *, actor: Actor, reason: str, kind: LossKind = LossKind.GRANT_ENDED) -> bool:
     """As `access.end`, and what its holders could have known is changed, where the policy says so."""
-    if access.end(live, actor=actor, reason=reason):
+    ended = access.end(live, actor=actor, reason=reason)
+    if ended:
         _note(live.workspace, kind, actor, f"{live.account}: {reason}", grant=live)
+    return ended
 
 
 @atomic()

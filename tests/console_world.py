@@ -8,9 +8,10 @@ from django.contrib import admin
 from django.db.models import Model
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
+from django.utils import timezone
 
 from rotation import jobs, offboarding
-from rotation.models import Offboarding, RotationJob
+from rotation.models import AccessLoss, MassRemoval, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
 from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company, password_hash
@@ -31,6 +32,7 @@ def populate(company: Company) -> None:
     needs_person(company)
     company.okta().delete(f"/scim/v2/Groups/{company.owner.pk}")  # refused: an event of the provisioning log
     told_something(company)
+    lost_something(company)
     while audit.seal(company.workspace):
         pass
 
@@ -43,6 +45,20 @@ def told_something(company: Company) -> None:
     summary = f"{company.account} of {company.workspace} has no owner."
     notices.tell(company.workspace, Notice.Kind.ORPHAN, company.account, summary=summary)
     deliveries.dispatch()
+
+
+def lost_something(company: Company) -> None:
+    """An account without an Owner, a loss of access, and a removal of many people that was called off."""
+    now = timezone.now()
+    Orphan.objects.create(workspace=company.workspace, account=company.account)
+    AccessLoss.objects.create(
+        workspace=company.workspace, kind="team_left", team=company.team, cause="Operations", settled_at=now,
+        actor=Actor.person(company.owner).to_json(),
+    )  # fmt: skip
+    MassRemoval.objects.create(
+        workspace=company.workspace, removed=12, people=40, held_until=now, decided_at=now, decision="cancelled",
+        decided_by=Actor.person(company.owner).to_json(),
+    )  # fmt: skip
 
 
 def needs_person(company: Company) -> RotationJob:
@@ -64,6 +80,7 @@ def grow(company: Company, number: int, *, name: str) -> None:
         account = accounts.create(company.workspace, f"Account {name} {n}", actor=TESTS, password=Secret(f"pw-{n}"))
         access.grant(account, team, actor=TESTS)
         access.grant(company.account, user, actor=Actor.person(company.owner))
+        access.grant(account, user, actor=TESTS, role="owner")
         access.grant(account, company.member, actor=TESTS)
         access.reveal(account, company.member, actor=Actor.person(company.member))
         offboarding.offboard(user, actor=Actor.person(company.owner), cause=DEPARTURE)
@@ -90,6 +107,9 @@ ROWS: Final[dict[str, Callable[[Company], Model]]] = {
     "workspace_delivery": lambda company: Delivery.objects.for_workspace(company.workspace).get(notice__kind="orphan"),
     "workspace_webhookendpoint": lambda company: WebhookEndpoint.objects.for_workspace(company.workspace).get(),
     "rotation_offboarding": lambda company: Offboarding.objects.for_workspace(company.workspace).get(),
+    "rotation_orphan": lambda company: Orphan.objects.for_workspace(company.workspace).earliest("opened_at"),
+    "rotation_accessloss": lambda company: AccessLoss.objects.for_workspace(company.workspace).earliest("at"),
+    "rotation_massremoval": lambda company: MassRemoval.objects.for_workspace(company.workspace).get(),
     "rotation_rotationjob": lambda company: RotationJob.objects.for_workspace(company.workspace).get(),
     "scim_scimtoken": lambda company: ScimToken.objects.for_workspace(company.workspace).get(),
     "scim_provisioningevent": lambda company: ProvisioningEvent.objects.for_workspace(company.workspace).get(),
@@ -140,11 +160,17 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
         "display_name": "",
         "role": "owner", "reason": "forged", "cause": "forged", "password": "forged-password-1", "label": "forged",
         "url": "https://hooks.forged.example/", "description": "forged", "kinds": ["orphan"], "mail_kinds": ["orphan"],
-        "exposure_hours": "3",
+        "exposure_hours": "3", "successor": str(other.member.pk), "people": [str(other.member.pk)],
+        "accounts": [str(other.account.pk)], "last_day": "2999-12-31",
+        "orphans": [f"{orphan}:{other.member.pk}" for orphan in _orphans(other)],
         "days": "3", "name": "forged", "username": "forged", "connector": "by_hand", "password_length": "20",
         "password_classes": ["lower"], "password_excluded": "",
         "action": "delete_selected", "_selected_action": [str(other.member.pk)], "post": "yes",
     }  # fmt: skip
+
+
+def _orphans(company: Company) -> list[Any]:
+    return list(Orphan.objects.for_workspace(company.workspace).values_list("pk", flat=True))
 
 
 def everything_of(company: Company) -> dict[str, list[Any]]:

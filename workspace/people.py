@@ -1,4 +1,5 @@
-"""Verbs on people: provision, update_profile, set_role, set_expiry, deactivate, reactivate, purge.
+"""Verbs on people: provision, update_profile, set_role, set_expiry, deactivate, reactivate, ask_deletion,
+purge.
 
 Everything that takes a person's access away locks the person's row first, then the memberships and grants.
 """
@@ -247,6 +248,18 @@ def delist(user: User, *, actor: Actor) -> None:
         user.delisted_at = user.updated_at = timezone.now()
         statements.update(user, "delisted_at", "updated_at")
         audit.record(user.workspace, "person.delisted", user, actor=actor)
+
+
+@atomic()
+def ask_deletion(user: User, *, actor: Actor) -> None:
+    """Write down that an Owner wants a disabled person's data deleted for good, which support does. Raises Refused for
+    somebody with access, or whose data is gone."""
+    user = lock(user)
+    if user.is_active:
+        raise Refused(f"{user.user_name} still has access. Offboard the person first.")
+    if user.purged_at is not None:
+        raise Refused("The data of this person was deleted already.")
+    audit.record(user.workspace, "person.deletion_asked", user, actor=actor)
 
 
 @atomic()

@@ -1,5 +1,7 @@
-"""The console's pages of departures, and the pages of people and accounts with what departures add to them."""
+"""The console's pages of departures, and the pages of people, teams, grants and accounts with what departures add."""
 
-from rotation.admin import accounts, home, jobs, offboardings, people
+from rotation.admin import accounts, grants, home, jobs, losses, offboardings, orphans, people, removals, teams
 
-__all__ = ["accounts", "home", "jobs", "offboardings", "people"]
+__all__ = [
+    "accounts", "grants", "home", "jobs", "losses", "offboardings", "orphans", "people", "removals", "teams",
+]  # fmt: skip

@@ -4,10 +4,12 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
 
+from rotation import orphans, safeguard
 from rotation.models import Exposure, Offboarding, RotationJob
 from rotation.states import FINISHED, JobState
 from workspace.admin.base import visitor
 from workspace.console import Card, Figure, home_card
+from workspace.models import Workspace
 
 
 @home_card
@@ -24,8 +26,20 @@ def departures(request: HttpRequest) -> Card:
         [
             Figure("Open exposures", still, page, "warning" if still else "success"),
             Figure("Open offboardings", offboardings.count(), page),
+            *_waiting(workspace),
         ],
     )
+
+
+def _waiting(workspace: Workspace | None) -> list[Figure]:
+    """What waits for an Owner's answer; a removal of many people only while there is one."""
+    queue, removals = orphans.open_orphans(workspace).count(), safeguard.still_held(workspace).count()
+    page = reverse("admin:rotation_orphan_changelist")
+    figures = [Figure("Accounts without an Owner", queue, page, "warning" if queue else "success")]
+    if removals:
+        page = f"{reverse('admin:rotation_massremoval_changelist')}?state=waiting"
+        figures.insert(0, Figure("Removals of many people: answer", removals, page, "danger"))
+    return figures
 
 
 @home_card

@@ -1,26 +1,47 @@
 """Offboardings: who left, what they could have known, and what has become of it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from rotation.admin.certificate import CertifiedAdmin
-from rotation.admin.words import state_badge
-from rotation.models import Exposure, Offboarding, Outcome, RotationJob
+from rotation.admin.words import job_badge
+from rotation.models import AccessLoss, Decision, Exposure, Offboarding, Outcome, RotationJob
 from workspace.admin.base import ChoiceFilter
 from workspace.admin.history import history
-from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_text, badge, lasting, link, when, with_actor
+from workspace.admin.parts import (
+    NOTHING,
+    Detail,
+    Fact,
+    Section,
+    actor_text,
+    badge,
+    bar,
+    lasting,
+    link,
+    url,
+    when,
+    with_actor,
+)
 from workspace.admin.person_page import account_link
+
+SHOWN: Final = 200
 
 
 class ProgressFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
-    conditions = {"open": ("Open", Q(completed_at=None)), "complete": ("Complete", Q(completed_at__isnull=False))}
+    conditions = {
+        "open": ("Open", Q(completed_at=None)),
+        "complete": ("Complete", Q(completed_at__isnull=False)),
+        "held": ("Waits for an answer", Q(completed_at=None, hold__isnull=False, hold__decided_at=None)),
+    }
 
 
 @admin.register(Offboarding)
@@ -32,7 +53,7 @@ class OffboardingAdmin(CertifiedAdmin):
     search_fields = ("user__user_name", "user__display_name", "user__email", "cause")
     search_help_text = "Person or cause"
     ordering = ("-started_at",)
-    related = ("user",)
+    related = ("user", "hold")
     empty_icon = "person_off"
     empty_title = "No offboardings found"
     empty_text = "When Okta deactivates somebody, or you offboard a person yourself, it is written up here."
@@ -67,30 +88,51 @@ class OffboardingAdmin(CertifiedAdmin):
         return when(offboarding.completed_at)
 
     def detail(self, request: HttpRequest, obj: Any) -> Detail:
+        total, still = obj.exposure_count, obj.open_count
         facts = [
             Fact("Person", link(obj.user)),
             Fact("userName", obj.user.user_name),
             Fact("Cause", obj.cause),
             Fact("By", actor_text(obj.actor, obj.actor_name)),
-            Fact("Started", when(obj.started_at)),
+            Fact("Access ended", when(obj.started_at)),
             Fact("Complete", when(obj.completed_at)),
             Fact("Took", lasting(obj.completed_at - obj.started_at) if obj.completed_at else NOTHING),
-            Fact("Passwords dealt with", self.progress(obj)),
+            Fact("Passwords dealt with", bar(total - still, total) if total else "none known"),
         ]
+        if obj.completed_at:
+            certificate = format_html('<a class="console-link" href="{}">Open</a>', url(obj, "certificate"))
+            facts.append(Fact("Certificate", certificate))
         state = badge("Complete", "success") if obj.completed_at else badge("Open", "warning")
-        return Detail(facts, [exposures_of(obj), history(obj)], [state])
+        live = "" if obj.completed_at else f"{total - still} of {total} passwords are dealt with."
+        sections = [exposures_of(obj, total), *follow_ups_of(obj), *orphans_of(obj), history(obj)]
+        return Detail(facts, sections, [state], held_text(obj), live)
 
 
-def exposures_of(offboarding: Offboarding) -> Section:
-    rows = list(
-        offboarding.exposures.select_related("account", "version", "closed_by").order_by("closed_at", "account__name")
-    )
+def held_text(offboarding: Offboarding) -> str:
+    """That the rotations wait, and for what; empty for an ordinary departure."""
+    removal = offboarding.hold
+    if removal is None or removal.decision not in {"", Decision.CANCELLED}:
+        return ""
+    where = link(removal, "removal of many people")
+    if removal.decision:
+        return format_html("This departure was called off with a {}. What could be known stays written down.", where)
+    return format_html("The rotations wait: this departure is part of a {} that an Owner has to answer.", where)
+
+
+def exposures_of(of: Offboarding | AccessLoss, total: int) -> Section:
+    """What is still open first. A person's name stands in a loss of access, which may concern many."""
+    related = ("account", "version", "closed_by", "user")
+    newest = (F("closed_at").desc(nulls_first=True), "account__name")
+    rows = list(of.exposures.select_related(*related).order_by(*newest)[:SHOWN])
     working = _working_on(rows)
+    many = isinstance(of, AccessLoss)
     return Section(
         "Passwords they could have known",
-        ("Account", "Version", "Known since", "Looked at it", "State", "Closed", "Time to dead", "Rotation"),
+        (*(["Person"] if many else []), "Account", "Version", "Known since", "Looked at it", "State", "Closed",
+         "Time to dead", "Rotation"),
         [
             [
+                *([link(row.user)] if many else []),
                 account_link(row.account), row.version.number, when(row.known_since),
                 when(row.revealed_at) if row.revealed_at else "never", outcome_badge(row), when(row.closed_at),
                 time_to_dead(row), _job(row.closed_by if row.closed_at else working.get(row.account_id)),
@@ -98,7 +140,34 @@ def exposures_of(offboarding: Offboarding) -> Section:
             for row in rows
         ],
         "None: this person was in no position to learn a password that still worked.",
+        note=f"{SHOWN} of {total}, those that are open first." if total > SHOWN else "",
     )  # fmt: skip
+
+
+def follow_ups_of(of: Offboarding | AccessLoss) -> list[Section]:
+    """What the rotations could not close or change themselves."""
+    jobs = RotationJob.objects.filter(closed_exposures__in=of.exposures.all()).exclude(follow_ups=[]).distinct()
+    rows = [[link(job.account), text] for job in jobs.select_related("account")[:SHOWN] for text in job.follow_ups]
+    if not rows:
+        return []
+    return [Section("Left for a person to see to", ("Account", "What"), rows, "")]
+
+
+def orphans_of(offboarding: Offboarding) -> list[Section]:
+    rows = offboarding.orphans.select_related("account", "successor").order_by("account__name")[:SHOWN]
+    table = [
+        [account_link(row.account), link(row.successor), badge(row.get_outcome_display(), "success")
+         if row.settled_at else link(row, "Name an Owner")]
+        for row in rows
+    ]  # fmt: skip
+    if not table:
+        return []
+    return [
+        Section(
+            "Accounts nobody else owned", ("Account", "Next Owner", ""), table, "",
+            link=reverse("admin:rotation_orphan_changelist"), link_text="The queue of orphans",
+        )
+    ]  # fmt: skip
 
 
 def outcome_badge(exposure: Exposure) -> SafeString:
@@ -109,7 +178,7 @@ def outcome_badge(exposure: Exposure) -> SafeString:
 
 
 def time_to_dead(exposure: Exposure) -> str:
-    if exposure.closed_at is None or exposure.outcome == Outcome.LEFT_BY_POLICY:
+    if exposure.closed_at is None or exposure.outcome in {Outcome.LEFT_BY_POLICY, Outcome.RESTORED}:
         return NOTHING
     return lasting(exposure.closed_at - exposure.opened_at)
 
@@ -121,4 +190,4 @@ def _working_on(exposures: Iterable[Exposure]) -> dict[Any, RotationJob]:
 
 
 def _job(job: RotationJob | None) -> SafeString | str:
-    return link(job, state_badge(job.state)) if job else NOTHING
+    return link(job, job_badge(job)) if job else NOTHING

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from rotation.models import RotationJob
@@ -39,6 +40,13 @@ FAILURES: Final = {
 def state_badge(state: str) -> SafeString:
     known = JobState(state)
     return badge(known.label, TONES.get(known, "info"))
+
+
+def job_badge(job: RotationJob) -> SafeString:
+    """The state of a job, or that it waits with a removal of many people."""
+    if job.held_until is not None and job.held_until > timezone.now():
+        return badge("Waits for an answer", "warning")
+    return state_badge(job.state)
 
 
 def failure_text(job: RotationJob) -> str:

@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from rotation.models import Exposure, Offboarding, RotationJob
+from rotation.models import Exposure, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
 from scim.models import Operation, ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company
@@ -62,6 +62,10 @@ def multiply(company: Company) -> None:
             workspace=space, offboarding=one, user=one.user, account=version.account, version=version, known_since=now
         )
         for one, version in zip(offboardings, versions, strict=True)
+    )
+    Orphan.objects.bulk_create(
+        Orphan(workspace=space, account=account, former_owner=one.user, offboarding=one)
+        for one, account in zip(offboardings, accounts, strict=True)
     )
     RotationJob.objects.bulk_create(
         RotationJob(workspace=space, account=account, cause="left", state=JobState.QUEUED) for account in accounts

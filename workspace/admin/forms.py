@@ -1,7 +1,9 @@
 """The forms of console pages: plain fields in unfold's dress, and choices that never leave one workspace."""
 
 import re
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db.models import Model, QuerySet
@@ -71,6 +73,20 @@ def text(label: str, *, required: bool = True, limit: int = 254, help_text: str 
 def day(label: str, *, required: bool = True, help_text: str = "") -> forms.DateField:
     widget = UnfoldAdminTextInputWidget({"type": "date"})
     return forms.DateField(label=label, required=required, help_text=help_text, widget=widget)
+
+
+def end_of(chosen: date | None, workspace: Workspace | None) -> datetime | None:
+    """The end of a day, in the workspace's time zone."""
+    if chosen is None:
+        return None
+    zone = ZoneInfo(workspace.time_zone if workspace else "UTC")
+    return datetime.combine(chosen + timedelta(days=1), time.min, tzinfo=zone)
+
+
+def last_day(moment: datetime | None, workspace: Workspace | None) -> date | None:
+    """The day whose end a moment is: what `end_of` was made from."""
+    zone = ZoneInfo(workspace.time_zone if workspace else "UTC")
+    return (moment - timedelta(microseconds=1)).astimezone(zone).date() if moment else None
 
 
 def lines(label: str, *, required: bool = True, limit: int, help_text: str = "") -> forms.CharField:

@@ -1,6 +1,6 @@
 """Grants: who was given which account, and until when."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -12,8 +12,8 @@ from unfold.enums import ActionVariant
 from workspace import access
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
-from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, when
-from workspace.models import Grant, GrantRole
+from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, url, when
+from workspace.models import Grant, GrantRole, RotationPolicy, Workspace
 
 ENDED_HERE = "Ended by an Owner."
 
@@ -40,9 +40,19 @@ class EndForm(forms.ActForm):
     reason = forms.text("Reason", required=False, limit=200, help_text="Kept with the grant.")
 
 
-@admin.register(Grant)
+class RoleForm(forms.ActForm):
+    role = forms.options("Role", GrantRole.choices)
+
+
+class ExpiryForm(forms.ActForm):
+    last_day = forms.day("Last day", required=False, help_text="In the workspace's time zone. Empty: no end.")
+
+
 class GrantAdmin(ConsoleAdmin):
-    """Given on an account's page; ended here or there."""
+    """Given on an account's page; ended here or there. Registered in `rotation/admin`, with what the end sets off."""
+
+    end_grant: Callable[..., bool] = staticmethod(access.end)
+    change_role: Callable[..., Grant] = staticmethod(access.change_role)
 
     list_display = ("holder_name", "kind", "account", "role", "state", "granted", "ended", "end_reason")
     list_filter = (GrantStateFilter, HolderFilter, GrantRoleFilter)
@@ -53,7 +63,7 @@ class GrantAdmin(ConsoleAdmin):
     empty_icon = "key_off"
     empty_title = "No grants found"
     empty_text = "Open an account and choose “Grant access” to let a person or a team use it."
-    actions_detail = ("end",)
+    actions_detail = ("role", "expiry", "end")
 
     @admin.display(description="Given to")
     def holder_name(self, grant: Grant) -> str:
@@ -82,28 +92,75 @@ class GrantAdmin(ConsoleAdmin):
             Fact("Role", obj.get_role_display()),
             Fact("Given", when(obj.granted_at)),
             Fact("Given by", actor_of(obj, "granted_by")),
+            Fact("Ends by itself", when(obj.expires_at)),
             Fact("Ended", when(obj.ended_at)),
             Fact("Why it ended", obj.end_reason or NOTHING),
         ]
         return Detail(facts, badges=[self.state(obj)])
 
     def offered(self, request: HttpRequest, obj: Grant) -> Sequence[str]:
-        return () if obj.ended_at else ("end",)
+        return () if obj.ended_at else self.actions_detail
+
+    @button_for("Change role", url_path="role", icon="shield_person")
+    def role(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(grant: Grant) -> Act:
+            def change(data: dict[str, Any]) -> str:
+                new = self.change_role(grant, GrantRole(data["role"]), actor=actor(request))
+                act.next = url(new)
+                return f"{new.holder} is {new.get_role_display()} of {new.account} now."
+
+            act = Act(
+                f"Change the role of {grant.holder} on {grant.account}", "Change role",
+                RoleForm(bound(request), initial={"role": grant.role}), change,
+                text=("The former grant ends and stays on record; another begins.",),
+                refusal="This grant has ended already." if grant.ended_at else "",
+            )  # fmt: skip
+            return act
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Guest", url_path="expiry", icon="timer")
+    def expiry(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(grant: Grant) -> Act:
+            def decide(data: dict[str, Any]) -> str:
+                access.set_expiry(grant, forms.end_of(data["last_day"], grant.workspace), actor=actor(request))
+                return "Saved."
+
+            initial = {"last_day": forms.last_day(grant.expires_at, grant.workspace)}
+            return Act(
+                f"How long {grant.holder} may use {grant.account}", "Save",
+                ExpiryForm(bound(request), initial=initial), decide,
+                text=("After its last day the grant ends by itself.", what_follows(grant.workspace)),
+                refusal="This grant has ended already." if grant.ended_at else "",
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
 
     @button_for("End", url_path="end", icon="key_off", variant=ActionVariant.DANGER)
     def end(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(grant: Grant) -> Act:
             def finish(data: dict[str, Any]) -> str:
-                access.end(grant, actor=actor(request), reason=data["reason"] or ENDED_HERE)
+                self.end_grant(grant, actor=actor(request), reason=data["reason"] or ENDED_HERE)
                 return f"{grant.holder} no longer has access to {grant.account} by this grant."
 
             return Act(
                 f"End access of {grant.holder} to {grant.account}", "End access", EndForm(bound(request)), finish,
                 text=(
                     "Access ends at once. The grant stays on record.",
-                    "The password stays as it is: only an offboarding changes what somebody could have known.",
+                    what_follows(grant.workspace),
                 ),
                 refusal="This grant has ended already." if grant.ended_at else "", dangerous=True,
             )  # fmt: skip
 
         return self.act_on(request, object_id, make)
+
+
+def what_follows(workspace: Workspace) -> str:
+    """What becomes of passwords that somebody could have known and does not reach any more."""
+    policy = RotationPolicy(workspace.rotate_on_access_loss)
+    if policy is RotationPolicy.NONE:
+        return "What they could have known stays as it is: this workspace changes it for those only who leave."
+    return (
+        "What they could have known and reach by no other way is changed soon after, as this workspace has it:"
+        f" {policy.label.lower()}."
+    )

@@ -56,6 +56,8 @@ class Detail:
     sections: list[Section] = field(default_factory=list)
     badges: list[SafeString] = field(default_factory=list)
     notice: str = ""
+    live: str = ""
+    """One sentence of how far something is that moves by itself; the page then keeps itself up to date."""
 
 
 @lru_cache(maxsize=1024)
@@ -93,6 +95,12 @@ def when(moment: datetime | None) -> SafeString | str:
     else:
         text = f"in {timeuntil(moment, now, depth=1)}"
     return format_html('<time class="console-time" datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
+
+
+def bar(done: int, total: int) -> SafeString:
+    """“3 of 12”, and how much of it that is."""
+    text = f"{done} of {total}"
+    return format_html('<progress class="console-bar" max="{}" value="{}">{}</progress> {}', total, done, text, text)
 
 
 def clipped(text: str) -> SafeString:

@@ -117,7 +117,7 @@ class PersonAdmin(ConsoleAdmin):
     csv_columns = (
         "__str__", "user_name", "email", "role", "state", "provider", "last_login", "deactivated_at", "disabled_by",
     )  # fmt: skip
-    list_filter = (StateFilter, RoleFilter, ManagedFilter, NameFilter, SecondFactorFilter)
+    list_filter: Sequence[type[ChoiceFilter]] = (StateFilter, RoleFilter, ManagedFilter, NameFilter, SecondFactorFilter)
     search_fields = ("user_name", "email", "display_name", "given_name", "family_name")
     search_help_text = "Name, userName or e-mail"
     ordering = ("user_name",)

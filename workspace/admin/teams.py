@@ -1,6 +1,6 @@
 """Teams: who is in them, and which accounts they reach. Those that Okta pushes are read-only here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +13,7 @@ from unfold.enums import ActionVariant
 from workspace import teams
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.grants import what_follows
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, when
 from workspace.admin.person_page import account_link, provider_badge
@@ -65,9 +66,10 @@ class RemovalForm(forms.ActForm):
         self.fields["members"] = forms.choice("Person", members.order_by("user_name"))
 
 
-@admin.register(Team)
 class TeamAdmin(ConsoleAdmin):
-    """A team's page: members, accounts, history."""
+    """A team's page: members, accounts, history. Registered in `rotation/admin`, with what a removal sets off."""
+
+    remove_members: Callable[..., Any] = staticmethod(teams.remove_members)
 
     list_display = ("display_name", "members", "accounts", "provider", "state")
     list_filter = (TeamStateFilter, TeamManagedFilter)
@@ -162,7 +164,7 @@ class TeamAdmin(ConsoleAdmin):
     def remove_member(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(team: Team) -> Act:
             def remove(data: dict[str, Any]) -> str:
-                teams.remove_members(team, [data["members"].pk], actor=actor(request))
+                self.remove_members(team, [data["members"].pk], actor=actor(request))
                 return f"{data['members']} is no longer in {team}."
 
             form = RemovalForm(bound(request), team=team, initial={"members": request.GET.get("person", "")})
@@ -170,7 +172,7 @@ class TeamAdmin(ConsoleAdmin):
                 f"Remove a member from {team}", "Remove", form, remove, refusal=read_only(team), dangerous=True,
                 text=(
                     "The person keeps what they were given directly or through other teams.",
-                    "Passwords they could have known stay as they are: only an offboarding changes them.",
+                    what_follows(team.workspace),
                 ),
             )  # fmt: skip
 

@@ -25,6 +25,20 @@ class SettingsForm(forms.ActForm):
     )
 
 
+class GuardForm(forms.ActForm):
+    rotate_on_access_loss = forms.options("Losing access rotates", RotationPolicy.choices)
+    mass_removal_people = forms.number("A removal of many is at least (people)", least=1, most=10_000, initial=10)
+    mass_removal_percent = forms.number(
+        "and more than (percent of the people)", least=0, most=100, initial=20, help_text="100: never."
+    )
+    mass_removal_window_minutes = forms.number(
+        "within (minutes)", least=1, most=tenancy.LONGEST_MINUTES, initial=60
+    )
+    mass_removal_hold_minutes = forms.number(
+        "Then rotations wait for an answer for (minutes)", least=1, most=tenancy.LONGEST_MINUTES, initial=60
+    )
+
+
 class HostsForm(forms.ActForm):
     hosts = forms.lines(
         "Hosts", required=False, limit=20_000,
@@ -51,7 +65,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     list_display = ("name", "slug", "rotation_policy", "created")
     search_fields = ("name", "slug")
     ordering = ("name",)
-    actions_detail = ("configure", "notifications", "limit_hosts")
+    actions_detail = ("configure", "guard", "notifications", "limit_hosts")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = ModelAdmin.get_queryset(self, request)
@@ -73,6 +87,12 @@ class WorkspaceAdmin(ConsoleAdmin):
             Fact("Name", obj.name),
             Fact("Slug", obj.slug),
             Fact("A departure rotates", obj.get_rotation_policy_display()),
+            Fact("Losing access rotates", obj.get_rotate_on_access_loss_display()),
+            Fact(
+                "A removal of many",
+                f"at least {obj.mass_removal_people} and more than {obj.mass_removal_percent} % of the people within"
+                f" {obj.mass_removal_window_minutes} min; rotations then wait {obj.mass_removal_hold_minutes} min",
+            ),
             Fact("The identity provider may make Owners", "yes" if obj.provider_assigns_owner else "no"),
             Fact("Targets may be on", ", ".join(obj.target_hosts) or "any host"),
             Fact("Since", when(obj.created_at)),
@@ -135,5 +155,27 @@ class WorkspaceAdmin(ConsoleAdmin):
                 "Every notice stands under Notices. Which of them webhook endpoints get is chosen at each endpoint.",
                 *mail,
             ))  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Lost access", url_path="guard", icon="gpp_maybe")
+    def guard(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(workspace: Workspace) -> Act:
+            def decide(data: dict[str, Any]) -> str:
+                chosen = RotationPolicy(data.pop("rotate_on_access_loss"))
+                tenancy.guard(workspace, actor=actor(request), rotate_on_access_loss=chosen, **data)
+                return "The settings are in force from now on."
+
+            initial = {name: getattr(workspace, name) for name in GuardForm.base_fields}
+            return Act(
+                f"Lost access and removals of many people in {workspace}", "Save",
+                GuardForm(bound(request), initial=initial), decide,
+                text=(
+                    "Somebody who stays and loses access to an account still knows its password. These are changed,"
+                    " unless the person reaches the account by another way.",
+                    "When very many people are removed at once, it may be a mistake at the identity provider: their"
+                    " access ends all the same, and what is hard to undo waits for an Owner.",
+                ),
+            )  # fmt: skip
 
         return self.act_on(request, object_id, make)
