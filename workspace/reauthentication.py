@@ -15,7 +15,8 @@ import redis
 from django import forms
 from django.http import HttpRequest
 
-from workspace import second_factor, throttle
+from workspace import audit, second_factor, throttle
+from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Refused
 from workspace.models import User
@@ -45,13 +46,24 @@ def confirm(request: HttpRequest, proof: Secret) -> None:
 
     Raises Refused for anything else, and after too many wrong ones in this session.
     """
+    _confirm(request, proof, takes_code=True)
+
+
+def confirm_password(request: HttpRequest, password: Secret) -> None:
+    """The same for the password alone, before it is changed."""
+    _confirm(request, password, takes_code=False)
+
+
+def _confirm(request: HttpRequest, proof: Secret, *, takes_code: bool) -> None:
     user = request.user
     if not isinstance(user, User):
         raise Refused("Sign in first.")
     if _guesses(request) > GUESSES:
         raise Refused("Too many wrong answers. Sign out, or wait for a quarter of an hour.")
-    if not user.check_password(proof.reveal()) and not _is_code(user, proof.reveal()):
-        raise Refused("This is neither your password nor a code of yours." if _has_code(user) else WRONG)
+    takes_code = takes_code and _has_code(user)
+    if not user.check_password(proof.reveal()) and not (takes_code and _is_code(user, proof.reveal())):
+        audit.record(user.workspace, "person.proof_refused", user, actor=Actor.person(user))
+        raise Refused("This is neither your password nor a code of yours." if takes_code else WRONG)
     note(request)
 
 
@@ -69,7 +81,7 @@ def _has_code(user: User) -> bool:
 
 
 def _is_code(user: User, proof: str) -> bool:
-    return _has_code(user) and second_factor.verify(user, proof) is not None
+    return second_factor.verify(user, proof) is not None
 
 
 class ReauthenticationForm(forms.Form):

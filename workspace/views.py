@@ -20,10 +20,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from workspace import access, clients, invitations, keys, sessions
+from workspace import access, clients, invitations, keys, reauthentication, sessions
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.errors import CerbyError, Invalid, NotFound
+from workspace.errors import CerbyError, Invalid, NotFound, Refused
 from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm
 from workspace.models import Account, TeamMembership, User
 from workspace.policy import STRICT
@@ -140,13 +140,10 @@ def revoke_key(request: PersonRequest, key_id: UUID) -> HttpResponse:
 def profile(request: PersonRequest) -> HttpResponse:
     """Who I am, and a new password. Changing it ends my other sessions; this one goes on."""
     person, form = request.user, ChangePasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        if not person.check_password(form.cleaned_data["current"]):
-            form.add_error("current", "This is not your current password.")
-        elif _set_password(form, lambda secret: invitations.set_password(person, secret, actor=Actor.person(person))):
-            update_session_auth_hash(request, person)  # under a new key: the former was ended with the others
-            messages.success(request, "Your password is changed. Your other sessions have ended.")
-            return redirect("web:profile")
+    if request.method == "POST" and form.is_valid() and _change_password(request, form):
+        update_session_auth_hash(request, person)  # under a new key: the former was ended with the others
+        messages.success(request, "Your password is changed. Your other sessions have ended.")
+        return redirect("web:profile")
     memberships = TeamMembership.objects.filter(user=person, left_at=None, team__disbanded_at=None)
     teams = memberships.order_by("team__display_name").values_list("team__display_name", flat=True)
     context = {"form": form, "teams": list(teams), "sessions": _sessions(request)}
@@ -191,6 +188,17 @@ def _set_password(form: NewPasswordForm, verb: Callable[[Secret], object]) -> bo
         form.add_error("password", error.detail)
         return False
     return True
+
+
+def _change_password(request: PersonRequest, form: ChangePasswordForm) -> bool:
+    """Whether the person has a new password; if not, the form says why. Guesses are counted as proofs are."""
+    person = request.user
+    try:
+        reauthentication.confirm_password(request, Secret(form.cleaned_data["current"]))
+    except Refused as error:
+        form.add_error("current", error.detail)
+        return False
+    return _set_password(form, lambda secret: invitations.set_password(person, secret, actor=Actor.person(person)))
 
 
 def _sessions(request: PersonRequest) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from tests.authenticator import Authenticator, forget_used
 from tests.companies import PASSWORD, TESTS, Company
 from tests.workspace import strangers
-from workspace import access, accounts, invitations, keys, people, teams
+from workspace import access, accounts, invitations, keys, people, reauthentication, teams
 from workspace.crypto import Secret
 from workspace.models import ApiKey, AuditEvent, Reveal, Session, User
 from workspace.people import Profile
@@ -243,10 +244,25 @@ def test_a_changed_password_ends_the_other_sessions_and_keeps_this_one(acme: Com
     assert acme.member.check_password(NEW)
 
 
+def test_the_present_password_is_not_guessed_in_a_borrowed_browser(acme: Company, rival: Company) -> None:
+    """Neither is a code of the second factor the password that is to be changed."""
+    app, browser = Authenticator.of(acme.member), Client()
+    browser.post("/login/", {"username": "member@acme.example", "password": PASSWORD})
+    browser.post("/login/code/", {"code": app.code()})
+    forget_used(acme.member)
+    for guess in [app.code(), *["wrong"] * (reauthentication.GUESSES - 1)]:
+        assert "This is not your password" in text(change(browser, guess, NEW))
+    assert "Too many wrong answers" in text(change(browser, PASSWORD, NEW))
+    refused = AuditEvent.objects.filter(verb="person.proof_refused")
+    assert [event.subject_id for event in refused] == [acme.member.pk] * reauthentication.GUESSES
+    acme.member.refresh_from_db()
+    assert acme.member.check_password(PASSWORD)
+
+
 @pytest.mark.parametrize(
     ("current", "new", "again", "why"),
     [
-        ("wrong", NEW, NEW, "not your current password"),
+        ("wrong", NEW, NEW, "This is not your password"),
         (PASSWORD, NEW, NEW + "x", "not the same"),
         (PASSWORD, "short", "short", "too short"),
         (PASSWORD, "member@acme.example", "member@acme.example", "too similar"),
