@@ -55,7 +55,7 @@ def test_axe_finds_nothing_serious(acme: Company, rival: Company, live_server: L
     populate(acme)
     access.grant(acme.account, acme.owner, actor=TESTS)
     with chromium(bypass_csp=True) as page:
-        found = list(findings(page, f"{live_server.url}/admin/login/"))
+        found = list(findings(page, f"{live_server.url}/login/"))
         sign_in(page, live_server.url)
         for path in (*console_addresses(acme), *web_addresses(acme)):
             found += findings(page, live_server.url + path)
