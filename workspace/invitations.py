@@ -13,7 +13,7 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from workspace import audit, people
+from workspace import audit, people, takeovers
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
@@ -34,6 +34,7 @@ class _Tokens(PasswordResetTokenGenerator):
         return f"{super()._make_hash_value(user, timestamp)}{by}"
 
 
+@transaction.atomic
 def invite(user: User, *, actor: Actor) -> str:
     """The path of a person's link. Raises Refused for a person without access, and for one Owner who would thereby
     sign in as another."""
@@ -46,6 +47,7 @@ def invite(user: User, *, actor: Actor) -> str:
     if actor.kind == "person" and inviter is None:
         raise Refused("Only an Owner invites people.")
     audit.record(user.workspace, "person.invited", user, actor=actor)
+    takeovers.note(user, actor=actor, done="Somebody made a link with which your password in Cerby can be replaced.")
     by = f".{inviter.pk.hex}" if inviter else ""
     return f"/invitation/{user.id}/{_Tokens(inviter).make_token(user)}{by}/"
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from workspace import audit, people
+from workspace import audit, people, takeovers
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, Refused
@@ -142,6 +142,7 @@ def reset(user: User, *, actor: Actor) -> None:
     if not TotpDevice.objects.filter(user=user, confirmed=True).exists():
         raise Conflict(f"{user} has no second factor.")
     _take_away(user, "second_factor.reset", actor)
+    takeovers.note(user, actor=actor, done="Somebody took away the second factor with which you sign in to Cerby.")
     Session.objects.filter(user=user).delete()
 
 

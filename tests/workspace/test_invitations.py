@@ -1,15 +1,19 @@
 """An invitation link lives no longer than the access of whoever made it."""
 
+from typing import Any
+
 import pytest
+from django.core import mail
 from django.test import Client
 
+from tests.authenticator import Authenticator
 from tests.companies import TESTS, Company
 from tests.console_world import support
-from workspace import invitations, people
+from workspace import access, accounts, invitations, people, second_factor
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import NotFound, Refused
-from workspace.models import Role, User
+from workspace.models import Account, Reveal, Role, User
 from workspace.people import Profile
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +103,45 @@ def test_links_of_support_depend_on_nobody_in_the_workspace(acme: Company) -> No
     assert all(works(user, link) for link in links)
     User.objects.filter(pk=staff.pk).update(is_active=False, deactivated_at=staff.created_at)
     assert [works(user, link) for link in links] == [True, False]
+
+
+# Of somebody who has a password
+
+
+def of_nobody_else(company: Company) -> Account:
+    """An account that the member alone reaches, not the Owner."""
+    own = accounts.create(company.workspace, "Safe", actor=TESTS, password=Secret("first-password"))
+    access.grant(own, company.member, actor=TESTS)
+    return own
+
+
+@pytest.mark.parametrize("verb", [invitations.invite, second_factor.reset])
+def test_who_could_sign_in_as_another_is_taken_to_know_what_they_reach(
+    acme: Company, rival: Company, verb: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    own = of_nobody_else(acme)
+    unreached = accounts.create(acme.workspace, "Vault", actor=TESTS, password=Secret("first-password"))
+    of_nobody_else(rival)
+    Authenticator.of(acme.member)
+    with django_capture_on_commit_callbacks(execute=True):
+        verb(acme.member, actor=Actor.person(acme.owner))
+    known = {each.account_id for each in access.could_have_known(acme.owner)}
+    assert {own.pk, acme.account.pk} <= known
+    assert unreached.pk not in known
+    assert not Reveal.objects.filter(workspace=rival.workspace).exists()
+    (told,) = mail.outbox
+    assert told.to == ["member@acme.example"]
+    assert "/invitation/" not in told.body
+
+
+def test_who_invites_a_newcomer_or_themselves_comes_to_know_nothing(
+    acme: Company, django_capture_on_commit_callbacks: Any
+) -> None:
+    user = newcomer(acme)
+    access.grant(of_nobody_else(acme), user, actor=TESTS)
+    access.grant(acme.account, acme.owner, actor=TESTS)
+    with django_capture_on_commit_callbacks(execute=True):
+        for invited in (user, acme.owner):
+            invitations.invite(invited, actor=Actor.person(acme.owner))
+    assert not Reveal.objects.exists()
+    assert not mail.outbox
