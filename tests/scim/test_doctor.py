@@ -15,9 +15,9 @@ from scim.doctor import Level
 from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company
 from tests.scim.test_users import create_body, send
-from workspace import people, teams
+from workspace import notices, people, teams
 from workspace.audit import Actor
-from workspace.models import User
+from workspace.models import Notice, User
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +115,16 @@ def test_events_past_their_time_are_pruned_and_others_kept(acme: Company, rival:
     call_command("prune", stdout=StringIO())
     assert ProvisioningEvent.objects.get().workspace == rival.workspace
     assert retention.prune(acme.workspace) == 0
+
+
+def test_notices_past_their_time_are_pruned_and_others_kept(acme: Company, rival: Company) -> None:
+    for company in (acme, rival):
+        notices.tell(company.workspace, Notice.Kind.ORPHAN, company.account, summary="Router has no owner any more.")
+    Notice.objects.for_workspace(acme.workspace).update(told_at=timezone.now() - timedelta(days=181))
+    call_command("prune", "--dry-run", stdout=StringIO())
+    assert Notice.objects.count() == 2
+    call_command("prune", stdout=StringIO())
+    assert Notice.objects.get().workspace == rival.workspace
 
 
 def test_a_purged_persons_name_is_in_no_event(acme: Company, rival: Company) -> None:

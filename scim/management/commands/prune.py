@@ -1,19 +1,21 @@
-"""`manage.py prune`: delete provisioning events past their time; run it daily."""
+"""`manage.py prune`: delete provisioning events and notices past their time; run it daily."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import transaction
+from django.utils import timezone
 
 from scim import retention
-from workspace import audit
+from workspace import audit, notices
 from workspace.commands import SupportCommand
 from workspace.models import Workspace
 
 
 class Command(SupportCommand):
-    help = "Delete the provisioning events of all workspaces that are past their time. The audit trail is kept."
+    help = "Delete provisioning events and notices of all workspaces past their time. The audit trail is kept."
     example = "--dry-run"
 
     def arguments(self, parser: CommandParser) -> None:
@@ -23,11 +25,17 @@ class Command(SupportCommand):
 
     def perform(self, options: dict[str, Any]) -> None:
         gone = []
+        kept = settings.PROVISIONING_LOG_DAYS if options["days"] is None else options["days"]
+        limit = timezone.now() - timedelta(days=kept)
         for workspace in Workspace.objects.order_by("slug"):
             with transaction.atomic():
                 number = retention.prune(workspace, days=options["days"])
                 if number:
                     audit.record(workspace, "provisioning_log.pruned", actor=self.actor, events=number)
-                    gone.append({"workspace": workspace.slug, "events": number})
+                told = notices.prune(workspace, before=limit)
+                if told:
+                    audit.record(workspace, "notices.pruned", actor=self.actor, notices=told)
+                if number or told:
+                    gone.append({"workspace": workspace.slug, "events": number, "notices": told})
                 transaction.set_rollback(options["dry_run"])
         self.present({"dry_run": options["dry_run"], "gone": gone})
