@@ -87,8 +87,10 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]  # unfold is untyped
     enable_nav_sidebar = True
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Without `r/<type>/<id>/`, which would answer for any row of any tenant."""
-        kept = [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
+        """Without `r/<type>/<id>/`, which would answer for any row of any tenant, and unfold's search, which no page
+        shows and which keeps Python objects in the cache."""
+        gone = {"view_on_site", "search"}
+        kept = [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") not in gone]
         return [*(path(route, self.admin_view(view), name=name) for name, (route, view) in _PAGES.items()), *kept]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
