@@ -111,7 +111,8 @@ def _valid(workspace: Workspace) -> QuerySet[ScimToken]:
 
 def _endings(valid: list[ScimToken]) -> Iterator[Finding]:
     for token in valid:
-        if token.expires_at < timezone.now() + EXPIRES_SOON:
+        has_successor = token.replaced_by is not None and token.replaced_by.revoked_at is None
+        if token.expires_at < timezone.now() + EXPIRES_SOON and not has_successor:
             advice = "Issue a new one and paste it into the app in Okta before then."
             yield Finding(Level.ODD, "token", f"“{token.label}” expires on {token.expires_at:%Y-%m-%d}", advice)
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from rotation import errands
@@ -12,13 +12,16 @@ from workspace import notices
 from workspace.models import Notice
 
 WARNED_BEFORE: Final = timedelta(days=20)
+# A token whose end nobody needs to be told of has a successor that still works, or may.
+NOT_REPLACED: Final = Q(replaced_by=None) | Q(replaced_by__revoked_at__isnull=False)
 
 
 @errands.errand
 def tell_of_expiring_tokens() -> None:
     """One notice a token that is good today and not in 20 days; a week later again."""
     now = timezone.now()
-    expiring = ScimToken.objects.filter(revoked_at=None, expires_at__gt=now, expires_at__lte=now + WARNED_BEFORE)
+    soon = Q(expires_at__gt=now, expires_at__lte=now + WARNED_BEFORE)
+    expiring = ScimToken.objects.filter(soon, NOT_REPLACED, revoked_at=None)
     told = Notice.objects.open().filter(
         workspace=OuterRef("workspace"), kind=Notice.Kind.TOKEN_EXPIRING, subject_id=OuterRef("pk"),
         told_at__gt=now - notices.AGAIN_AFTER[Notice.Kind.TOKEN_EXPIRING],
@@ -26,14 +29,14 @@ def tell_of_expiring_tokens() -> None:
     for token in expiring.filter(~Exists(told)).select_related("workspace"):
         notices.tell(
             token.workspace, Notice.Kind.TOKEN_EXPIRING, token, expires_at=token.expires_at,
-            summary=f"The SCIM token “{token.label}” ends on {token.expires_at:%Y-%m-%d}. Issue a new one and give it"
-            " to your identity provider before: without a token nobody is provisioned and nobody is disabled.",
+            summary=f"The SCIM token “{token.label}” ends on {token.expires_at:%Y-%m-%d}. Regenerate it and give the"
+            " new one to your identity provider before: without a token nobody is provisioned and nobody is disabled.",
         )  # fmt: skip
 
 
 @errands.errand
 def settle_expired_tokens() -> None:
-    """A token that has ended is no longer about to."""
+    """A token that has ended is no longer about to, and one that was replaced concerns nobody."""
     now = timezone.now()
-    good = ScimToken.objects.filter(pk=OuterRef("subject_id"), revoked_at=None, expires_at__gt=now)
+    good = ScimToken.objects.filter(NOT_REPLACED, pk=OuterRef("subject_id"), revoked_at=None, expires_at__gt=now)
     Notice.objects.open().filter(~Exists(good), kind=Notice.Kind.TOKEN_EXPIRING).update(resolved_at=now)

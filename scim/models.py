@@ -16,6 +16,7 @@ class ScimToken(TenantModel):
     created_by = models.JSONField(default=dict, editable=False)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, editable=False)
+    replaced_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, editable=False, related_name="+")
     last_used_at = models.DateTimeField(null=True, editable=False)
     tested_at = models.DateTimeField(null=True, editable=False)
     last_used_from = models.GenericIPAddressField(null=True, editable=False)
@@ -29,6 +30,10 @@ class ScimToken(TenantModel):
     @property
     def is_valid(self) -> bool:
         return self.revoked_at is None and self.expires_at > timezone.now()
+
+    @property
+    def is_replaced(self) -> bool:
+        return self.replaced_by_id is not None
 
 
 class Operation(models.TextChoices):

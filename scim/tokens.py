@@ -1,4 +1,4 @@
-"""Verbs on SCIM tokens: issue, revoke, authenticate."""
+"""Verbs on SCIM tokens: issue, regenerate, revoke, authenticate."""
 
 from datetime import timedelta
 from typing import Final
@@ -11,12 +11,13 @@ from scim.models import ScimToken
 from workspace import audit, credentials, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.errors import Invalid, Refused
+from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Workspace
 
 KIND: Final = "scim"
 # The last use is noted at most this often, so that reading a page of people costs no write.
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
+LONGEST_OVERLAP: Final = timedelta(hours=168)
 
 
 class Ended(Refused):
@@ -47,6 +48,36 @@ def issue(
 
 
 @transaction.atomic
+def regenerate(token: ScimToken, *, actor: Actor, overlap: timedelta) -> tuple[ScimToken, Secret]:
+    """A new token in the place of one, of the same label and lifetime, and its text, which is shown this once.
+
+    The former one works for `overlap` more, so that provisioning goes on until the provider has the new one; its end
+    only ever comes nearer. Raises Invalid, or Conflict for a token that was revoked or replaced.
+    """
+    if not timedelta() <= overlap <= LONGEST_OVERLAP:
+        raise Invalid("The old token works for 0 to 168 more hours.", field="overlap_hours")
+    former = ScimToken.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=token.pk)
+    if former.revoked_at is not None:
+        raise Conflict("This token was revoked. Issue a new one.")
+    if former.is_replaced:
+        raise Conflict("This token was replaced already. Regenerate the one that came after it.")
+    new, text = issue(former.workspace, former.label, actor=actor, days=_lifetime(former))
+    former.expires_at = min(former.expires_at, timezone.now() + overlap)
+    former.replaced_by = new
+    former.save(update_fields=["expires_at", "replaced_by"])
+    audit.record(
+        former.workspace, "scim_token.replaced", former, actor=actor, label=former.label, replaced_by=str(new.id),
+        ends_at=former.expires_at.isoformat(),
+    )  # fmt: skip
+    return new, text
+
+
+def _lifetime(token: ScimToken) -> int:
+    """For how many days a token was issued."""
+    return min(max(round((token.expires_at - token.created_at) / timedelta(days=1)), 1), 3650)
+
+
+@transaction.atomic
 def revoke(token: ScimToken, *, actor: Actor) -> None:
     """End a token at once; one that has ended stays as it is."""
     if ScimToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
@@ -61,6 +92,8 @@ def authenticate(text: str, *, address: str | None) -> ScimToken:
         raise Refused("The token is not valid. Copy it again from Cerby (SCIM tokens), or issue a new one there.")
     if token.revoked_at is not None:
         raise Ended(token, f"The token “{token.label}” was revoked on {token.revoked_at:%Y-%m-%d}. Issue a new one.")
+    if not token.is_valid and token.is_replaced:
+        raise Ended(token, f"The token “{token.label}” was replaced. Enter the new one, or issue another in Cerby.")
     if not token.is_valid:
         raise Ended(token, f"The token “{token.label}” expired on {token.expires_at:%Y-%m-%d}. Issue a new one.")
     _note_use(token, address)

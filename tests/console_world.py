@@ -14,7 +14,7 @@ from rotation import jobs, offboarding
 from rotation.models import AccessLoss, MassRemoval, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
 from scim.models import ProvisioningEvent, ScimToken
-from tests.companies import TESTS, Company, password_hash
+from tests.companies import PASSWORD, TESTS, Company, password_hash
 from workspace import access, accounts, audit, deliveries, notices, people, teams, webhooks
 from workspace.audit import Actor
 from workspace.crypto import Secret
@@ -163,6 +163,7 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
         "exposure_hours": "3", "successor": str(other.member.pk), "people": [str(other.member.pk)],
         "accounts": [str(other.account.pk)], "last_day": "2999-12-31",
         "orphans": [f"{orphan}:{other.member.pk}" for orphan in _orphans(other)],
+        "overlap_hours": "0", "proof": PASSWORD,
         "days": "3", "name": "forged", "username": "forged", "connector": "by_hand", "password_length": "20",
         "password_classes": ["lower"], "password_excluded": "",
         "action": "delete_selected", "_selected_action": [str(other.member.pk)], "post": "yes",

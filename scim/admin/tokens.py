@@ -1,4 +1,4 @@
-"""SCIM tokens in the console: issued (shown once), revoked, and seen at work."""
+"""SCIM tokens in the console: issued and regenerated (shown once), revoked, and seen at work."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,12 +15,14 @@ from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from scim import tokens
+from scim.expiry import NOT_REPLACED, WARNED_BEFORE
 from scim.models import ScimToken
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
-from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, when
+from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, when
 from workspace.console import Card, Figure, home_card
+from workspace.crypto import Secret
 
 VALID = Q(revoked_at=None, expires_at__gt=Now())
 
@@ -35,13 +37,20 @@ class TokenStateFilter(ChoiceFilter):
     }
 
 
-class IssueForm(forms.WorkspaceForm):
+class IssueForm(forms.ConfirmedForm, forms.WorkspaceForm):
     label = forms.text("Label", limit=80, help_text="Where it will be used, such as “Okta production”.")
     days = forms.number("Valid for (days)", least=1, most=3650, initial=365)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["days"].initial = settings.SCIM_TOKEN_DAYS
+
+
+class RegenerateForm(forms.ConfirmedForm):
+    overlap_hours = forms.number(
+        "The old token works for (hours)", least=0, most=168, initial=24,
+        help_text="Time to enter the new one in Okta. 0 ends the old one at once: for a token that leaked.",
+    )  # fmt: skip
 
 
 @admin.register(ScimToken)
@@ -57,7 +66,7 @@ class ScimTokenAdmin(ConsoleAdmin):
     empty_icon = "vpn_key"
     empty_title = "No tokens found"
     empty_text = "Issue a token and paste it into Okta's provisioning settings, next to the SCIM base URL."
-    actions_detail = ("revoke",)
+    actions_detail = ("regenerate", "revoke")
 
     @admin.display(description="State")
     def state(self, token: ScimToken) -> str:
@@ -83,31 +92,60 @@ class ScimTokenAdmin(ConsoleAdmin):
             Fact("Issued by", actor_of(obj, "created_by")),
             Fact("Expires", when(obj.expires_at)),
             Fact("Revoked", when(obj.revoked_at)),
+            Fact("Replaced by", link(obj.replaced_by) if obj.replaced_by else NOTHING),
             Fact("Last used", when(obj.last_used_at) if obj.last_used_at else "never"),
             Fact("Last used from", obj.last_used_from or NOTHING),
         ]
         return Detail(facts, [history(obj)], [state_badge(obj)])
 
     def offered(self, request: HttpRequest, obj: ScimToken) -> Sequence[str]:
-        return () if obj.revoked_at else ("revoke",)
+        if obj.revoked_at:
+            return ()
+        return ("revoke",) if obj.is_replaced else ("regenerate", "revoke")
 
     def adding(self, request: HttpRequest) -> Act:
-        form = IssueForm(bound(request), workspace=visitor(request).workspace)
+        form = IssueForm(bound(request), workspace=visitor(request).workspace, request=request)
 
         def issue(data: dict[str, Any]) -> HttpResponse:
             token, secret = tokens.issue(form.chosen_workspace, data["label"], actor=actor(request), days=data["days"])
-            return self.shown_once(
-                request, token, title=f"Token “{token}”", label="API token", secret=secret.reveal(),
-                text=(
-                    "Copy the token into Okta now: Provisioning, Integration, API token.",
-                    "It is not shown again. If it is lost, revoke it and issue another.",
-                ),
-                more=(("SCIM base URL", base_url()), ("Unique identifier field", "userName")),
-            )  # fmt: skip
+            return self._shown(request, token, secret)
 
         return Act("Issue a SCIM token", "Issue token", form, issue, text=(
             "Okta uses the token to sign in here. It may change people and teams of the workspace, and nothing else.",
         ))  # fmt: skip
+
+    def _shown(self, request: HttpRequest, token: ScimToken, secret: Secret, *more: str) -> HttpResponse:
+        return self.shown_once(
+            request, token, title=f"Token “{token}”", label="API token", secret=secret.reveal(),
+            text=(
+                "Copy the token into Okta now: Provisioning, Integration, API token.",
+                "It is not shown again. If it is lost, revoke it and issue another.", *more,
+            ),
+            more=(("SCIM base URL", base_url()), ("Unique identifier field", "userName")),
+        )  # fmt: skip
+
+    @button_for("Regenerate", url_path="regenerate", icon="autorenew")
+    def regenerate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(token: ScimToken) -> Act:
+            def renew(data: dict[str, Any]) -> HttpResponse:
+                overlap = timedelta(hours=data["overlap_hours"])
+                new, secret = tokens.regenerate(token, actor=actor(request), overlap=overlap)
+                token.refresh_from_db()
+                ends = f"The old token works until {token.expires_at:%Y-%m-%d %H:%M} UTC." if token.is_valid else (
+                    "The old token works no more."
+                )  # fmt: skip
+                return self._shown(request, new, secret, ends)
+
+            return Act(
+                f"Regenerate “{token}”", "Regenerate token", RegenerateForm(bound(request), request=request), renew,
+                text=(
+                    "A new token now, with the same label; the old one goes on for as long as you say, so that"
+                    " provisioning never stops while you enter the new one in Okta.",
+                ),
+                refusal=_why_not_regenerated(token),
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
 
     @button_for("Revoke", url_path="revoke", icon="block", variant=ActionVariant.DANGER)
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -120,7 +158,7 @@ class ScimTokenAdmin(ConsoleAdmin):
                 f"Revoke “{token}”", "Revoke token", forms.ActForm(bound(request)), end, dangerous=True,
                 text=(
                     "Requests with it are refused from now on.",
-                    "Issue the next token and put it into Okta first, so that provisioning never stops.",
+                    "To renew it instead, regenerate it: then provisioning never stops.",
                 ),
                 refusal="This token was revoked already." if token.revoked_at else "",
             )  # fmt: skip
@@ -131,7 +169,15 @@ class ScimTokenAdmin(ConsoleAdmin):
 def state_badge(token: ScimToken) -> SafeString:
     if token.revoked_at:
         return badge("Revoked", "danger")
-    return badge("Valid", "success") if token.expires_at > timezone.now() else badge("Expired", "warning")
+    if token.is_replaced:
+        return badge("Ending, replaced", "warning") if token.is_valid else badge("Replaced", "info")
+    return badge("Valid", "success") if token.is_valid else badge("Expired", "warning")
+
+
+def _why_not_regenerated(token: ScimToken) -> str:
+    if token.revoked_at:
+        return "This token was revoked. Issue a new one."
+    return "This token was replaced already. Regenerate the one that came after it." if token.is_replaced else ""
 
 
 def base_url() -> str:
@@ -144,12 +190,13 @@ def provisioning(request: HttpRequest) -> Card:
     workspace = visitor(request).workspace
     rows = ScimToken.objects.all() if workspace is None else ScimToken.objects.for_workspace(workspace)
     page = reverse("admin:scim_scimtoken_changelist")
-    soon = rows.filter(VALID, expires_at__lt=timezone.now() + timedelta(days=30)).count()
+    warned = f"Expiring within {WARNED_BEFORE.days} days"
+    soon = rows.filter(VALID, NOT_REPLACED, expires_at__lte=timezone.now() + WARNED_BEFORE).count()
     return Card(
         "Okta",
         "vpn_key",
         [
             Figure("Valid tokens", rows.filter(VALID).count(), f"{page}?state=valid", "success"),
-            Figure("Expiring within 30 days", soon, f"{page}?state=valid", "warning" if soon else ""),
+            Figure(warned, soon, f"{page}?state=valid", "warning" if soon else ""),
         ],
     )

@@ -52,10 +52,16 @@ def token_issued_and_revoked(page: Page) -> None:
 
     page.get_by_role("link", name="Done").click()
     assert secret not in page.content()
+    page.get_by_role("link", name="Regenerate").click()
+    page.get_by_label("The old token works for").fill("2")
+    page.get_by_role("button", name="Regenerate token").click()
+    assert page.get_by_label("API token").input_value() != secret
+    page.get_by_role("link", name="Done").click()
     page.get_by_role("link", name="Revoke").click()
     page.get_by_role("button", name="Revoke token").click()
     expect(page.locator(".console-heading")).to_contain_text("Revoked")
-    assert ScimToken.objects.get(label="Okta production").revoked_at is not None
+    former = ScimToken.objects.get(label="Okta production", replaced_by__isnull=False)
+    assert (former.is_valid, former.replaced_by and former.replaced_by.revoked_at is not None) == (True, True)
 
 
 def test_choosing_a_connector_shows_its_settings_and_a_search_finds_a_team(

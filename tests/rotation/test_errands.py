@@ -14,6 +14,7 @@ from django.utils import timezone
 from rotation import errands, jobs, offboarding, triggers
 from rotation.models import AccessLoss, Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
+from scim import tokens
 from scim.models import ScimToken
 from tests.companies import TESTS, Company
 from tests.console_world import populate
@@ -131,6 +132,21 @@ def test_a_revoked_token_is_settled_and_told_of_no_more(acme: Company) -> None:
     errands.once()
     (notice,) = of(acme, EXPIRING)
     assert notice.resolved_at is not None
+
+
+def test_a_replaced_token_is_settled_and_told_of_no_more(acme: Company) -> None:
+    ScimToken.objects.update(expires_at=timezone.now() + timedelta(days=3))
+    errands.once()
+    token = ScimToken.objects.get()
+    new, _ = tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=24))
+    ScimToken.objects.filter(pk=new.pk).update(expires_at=timezone.now() + timedelta(days=300))
+    errands.once()
+    (notice,) = of(acme, EXPIRING)
+    assert notice.resolved_at is not None
+    tokens.revoke(new, actor=TESTS)
+    Notice.objects.all().delete()
+    errands.once()
+    assert of(acme, EXPIRING)[0].resolved_at is None
 
 
 def test_the_token_is_named_by_its_label_alone(acme: Company) -> None:

@@ -4,14 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from scim import tokens
 from scim.models import ScimToken
-from tests.companies import Company
+from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import text_of
 from tests.workspace.test_admin_acts import page, post
 from workspace.errors import Refused
+from workspace.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +21,7 @@ LIST = "/admin/scim/scimtoken/"
 
 
 def test_a_token_is_shown_once_with_the_base_url(acme: Company, settings: Any) -> None:
-    answer = acme.browser().post(f"{LIST}add/", {"label": "Okta production", "days": "90"})
+    answer = acme.browser().post(f"{LIST}add/", {"label": "Okta production", "days": "90", "proof": PASSWORD})
     secret = answer.context["secret"]
     token = tokens.authenticate(secret, address=None)
     assert (token.workspace, token.label) == (acme.workspace, "Okta production")
@@ -35,8 +37,78 @@ def test_a_token_is_shown_once_with_the_base_url(acme: Company, settings: Any) -
     "data", [{"label": "", "days": "9"}, {"label": "x", "days": "0"}, {"label": "x" * 81, "days": "9"}]
 )
 def test_a_token_needs_a_label_and_a_lifetime(acme: Company, data: dict[str, str]) -> None:
-    post(acme.browser(), f"{LIST}add/", **data)
+    post(acme.browser(), f"{LIST}add/", **data, proof=PASSWORD)
     assert ScimToken.objects.filter(workspace=acme.workspace).count() == 1
+
+
+@pytest.mark.parametrize("proof", [{}, {"proof": ""}, {"proof": "not my password"}])
+def test_issuing_and_regenerating_ask_for_a_proof(acme: Company, proof: dict[str, str]) -> None:
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    browser = acme.browser()
+    assert 'name="proof"' in text_of(browser, f"{LIST}add/")
+    assert 'name="proof"' in text_of(browser, page(token, "regenerate"))
+    post(browser, f"{LIST}add/", label="Okta production", days="90", **proof)
+    post(browser, page(token, "regenerate"), overlap_hours="24", **proof)
+    assert ScimToken.objects.filter(workspace=acme.workspace).count() == 1
+
+
+def test_who_has_just_signed_in_is_not_asked_again(acme: Company) -> None:
+    browser = Client()
+    browser.post("/login/", {"username": "owner@acme.example", "password": PASSWORD})
+    assert 'name="proof"' not in text_of(browser, f"{LIST}add/")
+    assert "secret" in browser.post(f"{LIST}add/", {"label": "Okta production", "days": "90"}).context
+
+
+def test_a_regenerated_token_is_shown_once_and_the_old_one_goes_on_for_a_while(acme: Company, rival: Company) -> None:
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    assert page(token, "regenerate") in text_of(acme.browser(), page(token))
+    answer = acme.browser().post(page(token, "regenerate"), {"overlap_hours": "5", "proof": PASSWORD})
+    secret = answer.context["secret"]
+    new = tokens.authenticate(secret, address=None)
+    assert (new.workspace, new.label) == (acme.workspace, token.label)
+    assert tokens.authenticate(acme.scim_token, address=None) == token
+    token.refresh_from_db()
+    assert timedelta(hours=4) < token.expires_at - timezone.now() <= timedelta(hours=5)
+    assert "no-store" in answer["Cache-Control"]
+    shown = text_of(acme.browser(), page(token))
+    assert "Ending, replaced" in shown
+    assert page(new) in shown
+    assert page(token, "regenerate") not in shown
+    assert "replaced already" in post(acme.browser(), page(token, "regenerate"), overlap_hours="5", proof=PASSWORD)
+    for path in (LIST, page(token), page(new), page(new, "regenerate"), "/admin/workspace/auditevent/"):
+        assert secret[-20:] not in text_of(acme.browser(), path)
+    assert AuditEvent.objects.get(verb="scim_token.replaced").detail["replaced_by"] == str(new.pk)
+
+
+@pytest.mark.parametrize("hours", ["-1", "169", "", "x"])
+def test_the_overlap_is_between_0_and_168_hours(acme: Company, hours: str) -> None:
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    post(acme.browser(), page(token, "regenerate"), overlap_hours=hours, proof=PASSWORD)
+    token.refresh_from_db()
+    assert (token.replaced_by, ScimToken.objects.count()) == (None, 1)
+
+
+def test_nobody_regenerates_a_token_of_another_workspace(acme: Company, rival: Company) -> None:
+    theirs = ScimToken.objects.get(workspace=rival.workspace)
+    post(acme.browser(), page(theirs, "regenerate"), overlap_hours="0", proof=PASSWORD)
+    assert acme.browser(acme.member).post(page(theirs, "regenerate"), {"overlap_hours": "0"}).status_code != 200
+    theirs.refresh_from_db()
+    assert theirs.replaced_by is None
+    assert tokens.authenticate(rival.scim_token, address=None) == theirs
+    assert ScimToken.objects.count() == 2
+
+
+def test_a_replaced_token_is_not_about_to_expire(acme: Company) -> None:
+    def soon() -> int:
+        figures = [figure for card in acme.browser().get("/admin/").context["cards"] for figure in card.figures]
+        return next(int(figure.count) for figure in figures if figure.label == "Expiring within 20 days")
+
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    ScimToken.objects.update(expires_at=timezone.now() + timedelta(days=19), created_at=timezone.now())
+    assert soon() == 1
+    new, _ = tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=1))
+    ScimToken.objects.filter(pk=new.pk).update(expires_at=timezone.now() + timedelta(days=300))
+    assert soon() == 0
 
 
 def test_a_revoked_token_is_refused_from_then_on(acme: Company, rival: Company) -> None:

@@ -63,6 +63,12 @@ def test_a_label_that_means_two_tokens_is_refused(acme: Company) -> None:
     assert not ScimToken.objects.exclude(revoked_at=None).exists()
 
 
+def test_the_label_of_a_replaced_token_means_the_one_that_works(acme: Company) -> None:
+    old = ScimToken.objects.get(workspace=acme.workspace)
+    new, _ = tokens.regenerate(old, actor=TESTS, overlap=timedelta())
+    assert run("revoke_scim_token", "acme", "Okta").data["id"] == str(new.id)
+
+
 def test_a_label_that_was_used_again_means_the_live_token(acme: Company) -> None:
     run("revoke_scim_token", "acme", "Okta")
     new, _ = tokens.issue(acme.workspace, "Okta", actor=TESTS)

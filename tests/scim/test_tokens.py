@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from scim import tokens
 from scim.models import ScimToken
 from tests.companies import TESTS, Company
 from workspace.crypto import Secret
+from workspace.errors import Conflict, Invalid
 from workspace.models import Notice
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +73,56 @@ def test_owners_are_told_once_that_an_ended_token_is_still_used(acme: Company, r
 def test_an_expired_token_says_so_to_its_holder(acme: Company) -> None:
     ScimToken.objects.filter(workspace=acme.workspace).update(expires_at=timezone.now() - timedelta(days=1))
     assert "expired" in knock(f"Bearer {acme.scim_token}").json()["detail"]
+
+
+def test_a_regenerated_token_overlaps_and_then_the_old_one_says_so(acme: Company, rival: Company) -> None:
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    lifetime = token.expires_at - token.created_at
+    new, text = tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=2))
+    assert knock(acme.scim_token).status_code == knock(text.reveal()).status_code == 200
+    assert abs(new.expires_at - new.created_at - lifetime) < timedelta(minutes=1)
+    ScimToken.objects.filter(pk=token.pk).update(expires_at=timezone.now())
+    assert "was replaced" in knock(acme.scim_token).json()["detail"]
+    assert knock(text.reveal()).status_code == knock(rival.scim_token).status_code == 200
+
+
+def test_an_overlap_of_none_ends_the_old_token_at_once(acme: Company) -> None:
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    _, text = tokens.regenerate(token, actor=TESTS, overlap=timedelta())
+    assert (knock(acme.scim_token).status_code, knock(text.reveal()).status_code) == (401, 200)
+
+
+def test_an_overlap_never_lengthens_the_old_token(acme: Company) -> None:
+    end = timezone.now() + timedelta(hours=1)
+    ScimToken.objects.filter(workspace=acme.workspace).update(expires_at=end)
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=168))
+    token.refresh_from_db()
+    assert token.expires_at == end
+
+
+def test_a_token_is_regenerated_once_and_not_after_it_was_revoked(acme: Company) -> None:
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    new, _ = tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=1))
+    with pytest.raises(Conflict, match="replaced already"):
+        tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=1))
+    tokens.revoke(new, actor=TESTS)
+    with pytest.raises(Conflict, match="revoked"):
+        tokens.regenerate(new, actor=TESTS, overlap=timedelta(hours=1))
+
+
+@pytest.mark.parametrize("hours", [-1, 169])
+def test_an_overlap_is_of_0_to_168_hours(acme: Company, hours: int) -> None:
+    token = ScimToken.objects.get(workspace=acme.workspace)
+    with pytest.raises(Invalid, match="168"):
+        tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=hours))
+
+
+def test_the_database_lets_no_token_be_replaced_by_anothers(acme: Company, rival: Company) -> None:
+    theirs = ScimToken.objects.get(workspace=rival.workspace)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ScimToken.objects.filter(workspace=acme.workspace).update(replaced_by=theirs)
+        connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def test_the_token_is_stored_as_a_digest_only(acme: Company) -> None:

@@ -49,6 +49,7 @@ def test_every_act_there_is_has_a_test() -> None:
         "rotation_orphan_confirm_many",
         "rotation_rotationjob_changed_by_hand",
         "rotation_rotationjob_retry",
+        "scim_scimtoken_regenerate",
         "scim_scimtoken_revoke",
         "workspace_account_authenticator",
         "workspace_account_edit",

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
 from scim import tokens
 from scim.models import ScimToken
@@ -30,13 +31,15 @@ class Command(WorkspaceCommand):
 
 
 def _find(workspace: Workspace, text: str) -> ScimToken:
-    """By id, or by the label among the tokens that are not revoked, else among all. Raises NotFound, Conflict."""
+    """By id, or by the label among the tokens that work, else not revoked, else all. Raises NotFound, Conflict."""
     every = ScimToken.objects.for_workspace(workspace)
     try:
         found = list(every.filter(pk=UUID(text)))
     except ValueError:
         labelled = every.filter(label=text)
-        found = list(labelled.filter(revoked_at=None)) or list(labelled.order_by("-revoked_at")[:1])
+        unrevoked = labelled.filter(revoked_at=None)
+        working = unrevoked.filter(expires_at__gt=timezone.now())
+        found = list(working) or list(unrevoked) or list(labelled.order_by("-revoked_at")[:1])
     if not found:
         raise NotFound(f"{workspace} has no SCIM token with that label or id.")
     if len(found) > 1:
