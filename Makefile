@@ -30,7 +30,7 @@ story: $(BUILT) ## Play Okta against the demo and prove each promise (starts a d
 screenshots: $(BUILT) ## Take pictures of the console for docs/ (needs Chromium)
 	@exec $(VENV) -m demo screenshots
 
-test: $(BUILT) ## Run all tests (ARGS="tests/scim -x"); REQUIRE_ALL=1 turns skips into failures
+test: $(BUILT) ## Run all tests (ARGS="tests/scim -x", ARGS="-n 2 --dist loadfile"); REQUIRE_ALL=1 turns skips into failures
 	@exec $(VENV) -m pytest $(ARGS)
 
 soak-rotation: $(BUILT) ## Kill workers and broker at random under rotations (SECONDS=600 ACCOUNTS=500 SEED=)

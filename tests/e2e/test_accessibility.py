@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 SERIOUS: Final = {"serious", "critical"}
 # Addresses that are no page: scripts, choices for a select box, downloads, buttons, and the way out.
-NO_PAGES: Final = ("_file", "_csv", "jsi18n", "autocomplete", "logout", "app_list", "reveal", "revoke")
+NO_PAGES: Final = ("_file", "_csv", "jsi18n", "autocomplete", "logout", "app_list", "search", "reveal", "revoke")
 
 
 def console_addresses(acme: Company) -> list[str]:
