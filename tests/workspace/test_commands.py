@@ -37,6 +37,8 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "verify_certificate": lambda rival: ("certificate-of-rival.json",),
     "offboard": lambda rival: ("acme", rival.member.id, "--cause", "x"),
     "purge_user": lambda rival: ("acme", rival.member.id, "--yes", "--despite-exposures"),
+    "explain_access": lambda rival: ("acme", rival.member.id, "Router"),
+    "orphans": lambda rival: ("acme", "--account", "Of rival alone", "--confirm"),
     "retry_rotations": lambda rival: ("acme", "--account", "Of rival alone"),
     "issue_scim_token": lambda rival: ("acme", "--label", "x", "--show-token"),
     "scim_doctor": lambda rival: ("acme",),
