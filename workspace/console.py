@@ -15,7 +15,9 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
 from workspace.models import User
@@ -29,6 +31,8 @@ class Figure:
     count: int
     link: str
     tone: str = ""
+    note: str = ""
+    """A few words below the label."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Card:
     figures: list[Figure]
     note: str = ""
     """What should be done about it; empty when all is well."""
+    chart: str = ""
+    """Markup, made safe by whoever made it."""
 
 
 CardMaker = Callable[[HttpRequest], Card]
@@ -109,8 +115,10 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]  # unfold is untyped
         return page
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        cards = [make(request) for make in _CARDS]
-        response: HttpResponse = super().index(request, {**(extra_context or {}), "cards": cards})
+        home = {**(extra_context or {}), "cards": [make(request) for make in _CARDS], "refreshed": timezone.now()}
+        if is_update(request):
+            return TemplateResponse(request, "admin/console/home_cards.html", home)
+        response: HttpResponse = super().index(request, home)
         return response
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:

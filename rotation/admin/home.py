@@ -1,13 +1,15 @@
 """What the home page says about departures and rotations."""
 
-from django.db.models import Count, Q
+from django.db.models import Count, Min, Q
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 
 from rotation import orphans, safeguard
 from rotation.models import Exposure, Offboarding, RotationJob
 from rotation.states import FINISHED, JobState
 from workspace.admin.base import visitor
+from workspace.admin.parts import when
 from workspace.console import Card, Figure, home_card
 from workspace.models import Workspace
 
@@ -19,12 +21,14 @@ def departures(request: HttpRequest) -> Card:
     if workspace is not None:
         exposures, offboardings = exposures.for_workspace(workspace), offboardings.for_workspace(workspace)
     page = f"{reverse('admin:rotation_offboarding_changelist')}?state=open"
-    still = exposures.count()
+    found = exposures.aggregate(still=Count("pk"), oldest=Min("opened_at"))
+    still, oldest = found["still"], found["oldest"]
+    note = format_html("the oldest began {}", when(oldest)) if oldest else ""
     return Card(
         "Departures",
         "person_off",
         [
-            Figure("Open exposures", still, page, "warning" if still else "success"),
+            Figure("Open exposures", still, page, "warning" if still else "success", note),
             Figure("Open offboardings", offboardings.count(), page),
             *_waiting(workspace),
         ],

@@ -1,5 +1,6 @@
 """The provisioning log in the console: what Okta wrote, what was refused, why, and what to do about it."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -7,6 +8,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.sections import BaseSection
@@ -27,6 +29,21 @@ class ResultFilter(ChoiceFilter):
         "token": ("Token refused", Q(status=401)),
         "conflict": ("Name taken", Q(scim_type="uniqueness")),
     }
+
+
+class SinceFilter(ChoiceFilter):
+    title = "since"
+    parameter_name = "since"
+    conditions = {f"{days}d": (f"The last {days} days", days) for days in (1, 7, 14)}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.conditions.get(self.value() or "")
+        return queryset.filter(at__gte=first_of(chosen[1])) if chosen else queryset
+
+
+def first_of(days: int) -> datetime:
+    """When the first of so many days began, of which today is the last."""
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
 
 
 class OperationFilter(ChoiceFilter):
@@ -67,7 +84,7 @@ class ProvisioningEventAdmin(ConsoleAdmin):
     """Each write by the identity provider and each refusal. Names of attributes only, never their values."""
 
     list_display = ("at_", "result", "operation", "subject", "what", "token", "duration")
-    list_filter = (ResultFilter, OperationFilter, ResourceFilter)
+    list_filter = (SinceFilter, ResultFilter, OperationFilter, ResourceFilter)
     list_sections = (Explanation,)
     lookups = frozenset({"resource_id__exact"})
     related = ("token",)

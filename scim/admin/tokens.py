@@ -9,8 +9,6 @@ from django.contrib import admin
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
@@ -21,10 +19,10 @@ from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, when
-from workspace.console import Card, Figure, home_card
 from workspace.crypto import Secret
 
 VALID = Q(revoked_at=None, expires_at__gt=Now())
+ENDING = VALID & NOT_REPLACED & Q(expires_at__lte=Now() + WARNED_BEFORE)
 
 
 class TokenStateFilter(ChoiceFilter):
@@ -32,6 +30,7 @@ class TokenStateFilter(ChoiceFilter):
     parameter_name = "state"
     conditions = {
         "valid": ("Valid", VALID),
+        "ending": ("Valid, ends within 20 days", ENDING),
         "expired": ("Expired", Q(revoked_at=None, expires_at__lte=Now())),
         "revoked": ("Revoked", Q(revoked_at__isnull=False)),
     }
@@ -182,21 +181,3 @@ def _why_not_regenerated(token: ScimToken) -> str:
 
 def base_url() -> str:
     return f"{settings.BASE_URL}/scim/v2/"
-
-
-@home_card
-def provisioning(request: HttpRequest) -> Card:
-    """What the home page says about Okta's way in."""
-    workspace = visitor(request).workspace
-    rows = ScimToken.objects.all() if workspace is None else ScimToken.objects.for_workspace(workspace)
-    page = reverse("admin:scim_scimtoken_changelist")
-    warned = f"Expiring within {WARNED_BEFORE.days} days"
-    soon = rows.filter(VALID, NOT_REPLACED, expires_at__lte=timezone.now() + WARNED_BEFORE).count()
-    return Card(
-        "Okta",
-        "vpn_key",
-        [
-            Figure("Valid tokens", rows.filter(VALID).count(), f"{page}?state=valid", "success"),
-            Figure(warned, soon, f"{page}?state=valid", "warning" if soon else ""),
-        ],
-    )
