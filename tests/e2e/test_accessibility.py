@@ -33,9 +33,10 @@ def web_addresses(acme: Company) -> list[str]:
 
 def findings(page: Page, address: str) -> Iterator[str]:
     """What axe-core calls serious or critical on a page, with the first place of each; colours in the dark as well."""
-    answer = page.goto(address)
-    if answer is None or "text/html" not in answer.headers.get("content-type", "") or answer.status >= 400:
+    answer = page.request.get(address)
+    if "text/html" not in answer.headers.get("content-type", "") or not answer.ok:
         return
+    page.goto(address)
     yield from _violations(page, address, {"resultTypes": ["violations"]})
     page.emulate_media(color_scheme="dark")
     yield from _violations(page, f"{address} in the dark", {"runOnly": ["color-contrast"]})

@@ -101,7 +101,7 @@ def test_nobody_regenerates_a_token_of_another_workspace(acme: Company, rival: C
 def test_a_replaced_token_is_not_about_to_expire(acme: Company) -> None:
     def soon() -> int:
         figures = [figure for card in acme.browser().get("/admin/").context["cards"] for figure in card.figures]
-        return next(int(figure.count) for figure in figures if figure.label == "Expiring within 20 days")
+        return next(int(figure.count) for figure in figures if figure.label == "Ending within 20 days")
 
     token = ScimToken.objects.get(workspace=acme.workspace)
     ScimToken.objects.update(expires_at=timezone.now() + timedelta(days=19), created_at=timezone.now())
