@@ -19,8 +19,9 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
-from rotation.connectors import pinned
 from rotation.connectors.base import TargetError
+from rotation.connectors.dial import Deadline
+from rotation.connectors.http_client import HttpClient
 from workspace import deliveries, notices, webhooks
 from workspace.errors import Undecryptable
 from workspace.models import Delivery
@@ -86,7 +87,7 @@ def _request(delivery: Delivery) -> Callable[[], Sent]:
 
 def _answer(url: str, body: bytes, headers: dict[str, str]) -> Sent:
     try:
-        status = pinned.post(url, body, headers, seconds=SECONDS)
+        status = HttpClient(Deadline(SECONDS)).send("POST", url, headers=headers, body=body, read=False).status
     except TargetError as error:
         return Sent(error.detail)
     if 200 <= status < 300:

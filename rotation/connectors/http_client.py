@@ -77,10 +77,13 @@ class HttpClient:
     def __init__(self, deadline: dial.Deadline) -> None:
         self._network = _PinnedNetwork(deadline)
 
-    def send(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-        """The server's answer, whatever its status. `url` was checked by `checked_url`.
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, read: bool = True
+    ) -> Answer:
+        """The server's answer, whatever its status; without its body where `read` is false.
 
-        Raises TargetError: UNREACHABLE for none, PERMISSION for an address that is forbidden.
+        `url` was checked by `checked_url`. Raises TargetError: UNREACHABLE for no answer, PERMISSION for an address
+        that is forbidden. Its words are never the other side's.
         """
         parts = urlsplit(url)
         sent = merged({"User-Agent": "cerby", "Accept-Encoding": "identity"}, headers)
@@ -90,23 +93,31 @@ class HttpClient:
         lines = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
         request = httpcore.Request(method, url, headers=lines, content=body)
         try:
-            return self._exchange(request)
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError) as error:
-            words = clean(str(error)) or type(error).__name__
-            detail = f"{parts.hostname} could not be asked: {words}"
+            return self._exchange(request, read=read)
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            detail = f"{parts.hostname} could not be asked: {_words(error)}"
         raise TargetError(FailureKind.UNREACHABLE, detail)
 
-    def _exchange(self, request: httpcore.Request) -> Answer:
+    def _exchange(self, request: httpcore.Request, *, read: bool) -> Answer:
         with httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(), network_backend=self._network, max_connections=1, retries=0
         ) as pool:
             response = pool.handle_request(request)
             try:
-                body = _limited(response.iter_stream())
+                body = _limited(response.iter_stream()) if read else b""
             finally:
                 response.close()
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         return Answer(response.status, headers, body)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong on the way. What the other side said may be anybody's: a service that speaks no HTTP, say."""
+    if isinstance(error, httpcore.TimeoutException):
+        return "there was no answer in time."
+    if isinstance(error, httpcore.ProtocolError):
+        return "the answer broke off or is not HTTP."
+    return clean(str(error)) or type(error).__name__
 
 
 def _limited(chunks: Iterable[bytes]) -> bytes:

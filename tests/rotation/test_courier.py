@@ -14,8 +14,9 @@ from django.db import connection, transaction
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from rotation import courier
-from rotation.connectors import dial, pinned
+from rotation.connectors import dial
 from rotation.connectors.base import TargetError
+from rotation.connectors.http_client import HttpClient
 from tests.companies import TESTS, Company
 from tests.rotation.connectors.tls import TlsFront, self_signed
 from tests.rotation.receiver import Receiver
@@ -49,6 +50,10 @@ def tell(company: Company, **facts: Any) -> Notice:
 
 def one(**filters: Any) -> Delivery:
     return Delivery.objects.filter(endpoint__isnull=False, **filters).get()
+
+
+def status_of(url: str) -> int:
+    return HttpClient(dial.Deadline(5)).send("POST", url, headers={}, body=b"{}", read=False).status
 
 
 @contextmanager
@@ -167,7 +172,7 @@ def test_a_receiver_that_is_down_is_tried_until_it_is_back(acme: Company) -> Non
         endpoint = hook(acme, "http://127.0.0.1:1/")[0]
         tell(acme)
         courier.once()
-        assert "No connection" in one().error
+        assert "refused" in one().error
         endpoint.refresh_from_db()
         assert endpoint.failing_since is not None
         point(endpoint, url)
@@ -212,7 +217,7 @@ def test_a_receiver_that_never_ends_its_answer_is_left(
         hook(acme, f"http://127.0.0.1:{port}/")
         tell(acme)
         courier.once()
-    assert "did not answer" in one().error
+    assert "in time" in one().error
 
 
 def babble(client: socket.socket) -> None:
@@ -267,7 +272,7 @@ def test_the_name_is_not_looked_up_a_second_time(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(socket, "getaddrinfo", count)
     with Receiver() as receiver:
         port = receiver.url.split(":")[2].split("/")[0]
-        assert pinned.post(f"http://hooks.example:{port}/", b"{}", {}, seconds=5) == 204
+        assert status_of(f"http://hooks.example:{port}/") == 204
     assert asked.count("hooks.example") == 1
     assert receiver.requests[0].headers["Host"] == f"hooks.example:{port}"
 
@@ -282,7 +287,7 @@ def test_a_certificate_of_nobodys_is_not_trusted_and_the_name_is_asked_for(
             address = dial.Address("127.0.0.1", front.port)
             monkeypatch.setattr(dial, "resolve", lambda *args, **kwargs: address)
             with pytest.raises(TargetError, match="certificate"):
-                pinned.post("https://hooks.example/", b"{}", {}, seconds=5)
+                status_of("https://hooks.example/")
             assert front.names == ["hooks.example"]
     assert receiver.requests == []
 
