@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django_scim.middleware import SCIMAuthCheckMiddleware
 from django_scim.settings import scim_settings
 
-from scim import events, failures, tokens
+from scim import events, failures, scopes, tokens
 from scim.errors import ScimError
 from scim.http import answer_error, client_address
 from scim.models import ScimToken
@@ -62,8 +62,8 @@ def _tell_owners(token: ScimToken) -> None:
     """That somebody comes with a token that has ended: most likely an identity provider that was not given the next."""
     notices.tell(
         token.workspace, Notice.Kind.TOKEN_REFUSED, token,
-        summary=f"The SCIM token “{token.label}” has ended and is still used. If your identity provider uses it, nobody"
-        " is provisioned and nobody is disabled: issue a new one and enter it there.",
+        summary=f"The SCIM token “{token.label}” has ended and is still used. If your identity provider uses it,"
+        f" {scopes.without(token)}: issue a new one and enter it there.",
     )  # fmt: skip
 
 

@@ -142,7 +142,8 @@ class _Bulk:
         operation.target, operation.made_version = str(written.obj.pk), written.version
 
     def _fail(self, operation: Operation, error: ScimError) -> None:
-        events.record_refusal(self.request, error)
+        path = f"/{operation.kind.endpoint}/{operation.target}"
+        events.record_refusal(self.request, error, method=operation.method, path=path)
         operation.status, operation.error, operation.made_version = error.status, error, ""
 
     def _resolved(self, value: Any) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from scim import scopes
 from scim.models import ProvisioningEvent
 
 
@@ -87,6 +88,12 @@ _BY_STATUS: Final = {
     501: Cause("not served", "The provider asked for something that is not served here.", "Check the base URL."),
     503: Cause("Cerby was not ready", "Cerby's database did not answer.", _RETRY),
 }
+_BEYOND_SCOPE: Final = Cause(
+    "beyond the token's scope",
+    "The token is read-only, or for people or teams only, and Okta asked it for something else. Nothing was changed.",
+    "Issue a token for people and teams in Cerby, and paste it under Provisioning → Integration → Edit; or switch off"
+    " in Okta what this token is not for. " + _RETRY,
+)
 _OTHER: Final = Cause("refused", "The request was refused; the detail says why.", _RETRY)
 
 
@@ -94,4 +101,6 @@ def of(event: ProvisioningEvent) -> Cause | None:
     """The cause of a refusal; None for an event that was none."""
     if event.status < 400:
         return None
+    if event.status == 403 and not scopes.permits(event.token, event.operation, event.resource_type):
+        return _BEYOND_SCOPE
     return _BY_TYPE.get(event.scim_type) or _BY_STATUS.get(event.status) or _OTHER

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from scim import causes
+from scim import causes, scopes
 from scim.models import ProvisioningEvent, ScimToken
 from workspace import break_glass
 from workspace.models import TeamMembership, User, Workspace
@@ -60,7 +60,8 @@ def examine(workspace: Workspace) -> list[Finding]:
 def warnings(workspace: Workspace) -> list[Finding]:
     """What is not well and is known without asking anybody, in a few statements however much there is to look at."""
     tokens = list(_valid(workspace))
-    looked_at = (_tls(), *_names(workspace), *_comings_and_goings(workspace), *_endings(tokens), *_makers(tokens))
+    about_tokens = (*_endings(tokens), *_makers(tokens), *_scopes(tokens))
+    looked_at = (_tls(), *_names(workspace), *_comings_and_goings(workspace), *about_tokens)
     return [finding for finding in looked_at if finding.level is not Level.FINE]
 
 
@@ -105,7 +106,7 @@ def _clock(answer: httpx.Response) -> Finding:
 
 
 def _valid(workspace: Workspace) -> QuerySet[ScimToken]:
-    tokens = ScimToken.objects.for_workspace(workspace)
+    tokens = ScimToken.objects.for_workspace(workspace).select_related("replaced_by")
     return tokens.filter(revoked_at=None, expires_at__gt=timezone.now()).order_by("expires_at")
 
 
@@ -126,6 +127,15 @@ def _makers(valid: list[ScimToken]) -> Iterator[Finding]:
             yield Finding(Level.WRONG, "token", f"“{token.label}” was issued by somebody who left", advice)
 
 
+def _scopes(valid: list[ScimToken]) -> Iterator[Finding]:
+    """What no token is for, where there are any."""
+    advice = "Issue one for people and teams, and paste it into the app in Okta."
+    if valid and not any(scopes.changes(token, scopes.USER) for token in valid):
+        yield Finding(Level.WRONG, "token", "none may change people: nobody is provisioned or disabled", advice)
+    if valid and not any(scopes.changes(token, scopes.GROUP) for token in valid):
+        yield Finding(Level.ODD, "token", "none may change teams: pushed groups are refused", advice)
+
+
 def _tokens(workspace: Workspace) -> Iterator[Finding]:
     valid = list(_valid(workspace))
     if not valid:
@@ -133,6 +143,7 @@ def _tokens(workspace: Workspace) -> Iterator[Finding]:
         return
     yield from _endings(valid)
     yield from _makers(valid)
+    yield from _scopes(valid)
     used = max((token.last_used_at for token in valid if token.last_used_at), default=None)
     tested = max((token.tested_at for token in valid if token.tested_at), default=None)
     if used is None:
@@ -146,7 +157,8 @@ def _tokens(workspace: Workspace) -> Iterator[Finding]:
 
 def _refusals(workspace: Workspace) -> Iterator[Finding]:
     since = timezone.now() - LOOKED_BACK
-    refused = ProvisioningEvent.objects.for_workspace(workspace).filter(at__gte=since, status__gte=400)
+    refused = ProvisioningEvent.objects.for_workspace(workspace).select_related("token")
+    refused = refused.filter(at__gte=since, status__gte=400)
     counted: Counter[causes.Cause] = Counter(cause for event in refused.iterator() if (cause := causes.of(event)))
     if not counted:
         yield Finding(Level.FINE, "requests of the last 7 days", "none was refused")

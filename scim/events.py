@@ -5,8 +5,7 @@ import time
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from django.http import HttpRequest
-
+from scim import scopes
 from scim.errors import ScimError
 from scim.models import Operation, ProvisioningEvent, ScimToken
 from workspace import transactions
@@ -36,18 +35,23 @@ def record_write(
     _create(request, operation, resource, identifier, status=status, attributes=attributes)
 
 
-def record_refusal(request: HttpRequest, error: ScimError) -> None:
-    """A request that changed nothing; reads that were refused too. Its detail is the one that was answered."""
-    found = _RESOURCE.search(request.path)
+def record_refusal(request: Any, error: ScimError, *, method: str = "", path: str = "") -> None:
+    """A request that changed nothing; reads that were refused too. Its detail is the one that was answered.
+
+    `method` and `path` are those of an operation of Bulk. Owners are told of what a token's scope kept from happening.
+    """
+    found = _RESOURCE.search(path or request.path)
     _create(
         request,
-        _OPERATIONS.get(request.method or "", Operation.READ),
+        _OPERATIONS.get(method or request.method, Operation.READ),
         {"users": "User", "groups": "Group"}[found[1].lower()] if found else "",
         _uuid(found[2]) if found else None,
         status=error.status,
         scim_type=error.scim_type or "",
         detail=error.detail[:500],
     )
+    if isinstance(error, scopes.OutOfScope):
+        scopes.tell_owners(request.scim_token)
 
 
 def _create(request: Any, operation: str, resource: str, identifier: UUID | None, **rest: Any) -> None:

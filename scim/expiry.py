@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from rotation import errands
+from scim import scopes
 from scim.models import ScimToken
 from workspace import notices
 from workspace.models import Notice
@@ -30,7 +31,7 @@ def tell_of_expiring_tokens() -> None:
         notices.tell(
             token.workspace, Notice.Kind.TOKEN_EXPIRING, token, expires_at=token.expires_at,
             summary=f"The SCIM token “{token.label}” ends on {token.expires_at:%Y-%m-%d}. Regenerate it and give the"
-            " new one to your identity provider before: without a token nobody is provisioned and nobody is disabled.",
+            f" new one to your identity provider before: without it {scopes.without(token)}.",
         )  # fmt: skip
 
 

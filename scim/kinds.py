@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 
-from scim import attributes
+from scim import attributes, scopes
 from scim.adapters import GroupAdapter, UserAdapter
 from scim.errors import ScimError
 from workspace import people, teams
@@ -20,7 +20,8 @@ Adapter = UserAdapter | GroupAdapter
 
 @dataclass(frozen=True)
 class Kind:
-    """`rows(workspace, filter)`, `find` and `lock` (workspace, id) see the workspace's own resources only."""
+    """`rows(workspace, filter)`, `find` and `lock` (workspace, id) see the workspace's own resources only; `new`,
+    `existing` and `locked` raise OutOfScope where the token is for something else."""
 
     name: str
     endpoint: str
@@ -32,14 +33,17 @@ class Kind:
     sorts: Mapping[str, Combinable]
 
     def new(self, request: HttpRequest) -> Adapter:
+        scopes.require_change(request.scim_token, self.name)  # type: ignore[attr-defined]  # set by scim.auth
         return self.adapter(self.model(), request=request)  # type: ignore[arg-type]  # each adapter has its model
 
     def existing(self, request: HttpRequest, identifier: str) -> Adapter:
         """The resource of that id in the token's workspace. Anything else is a 404, a malformed id too."""
+        scopes.require_read(request.scim_token, self.name)  # type: ignore[attr-defined]  # set by scim.auth
         return self._adapted(self.find, request, identifier)
 
     def locked(self, request: HttpRequest, identifier: str) -> Adapter:
         """The same, locked until the transaction ends."""
+        scopes.require_change(request.scim_token, self.name)  # type: ignore[attr-defined]  # set by scim.auth
         return self._adapted(self.lock, request, identifier)
 
     def _adapted(self, find: Callable[[Workspace, UUID], Any], request: HttpRequest, identifier: str) -> Adapter:

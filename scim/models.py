@@ -1,15 +1,26 @@
 """The tables of the door: tokens that identity providers come in with."""
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from workspace.models import TenantModel, Workspace
+
+
+class Scope(models.TextChoices):
+    """What a token is for (`scim.scopes`)."""
+
+    ALL = "all", "People and teams"
+    USERS = "users", "People only"
+    GROUPS = "groups", "Teams only"
+    READ = "read", "Read only"
 
 
 class ScimToken(TenantModel):
     """A bearer token of one workspace's identity provider. Only the SHA-256 digest is stored."""
 
     label = models.CharField(max_length=80)
+    scope = models.CharField(max_length=6, choices=Scope.choices, default=Scope.ALL, db_default=Scope.ALL)
     lookup = models.CharField(max_length=16, unique=True, editable=False)
     digest = models.BinaryField(max_length=32, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -23,6 +34,7 @@ class ScimToken(TenantModel):
 
     class Meta:
         verbose_name = "SCIM token"
+        constraints = [models.CheckConstraint(condition=Q(scope__in=Scope.values), name="token_scope_known")]
 
     def __str__(self) -> str:
         return self.label

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from scim import governance
+from scim import governance, scopes
 from scim.attributes import user_name_in
 from scim.errors import InvalidFilter
 from scim.kinds import GROUPS, USERS, Kind
+from scim.models import ScimToken
 from scim.paging import Query, counted, page, page_of
 from scim.projection import Projection
 from scim.schemas import LIST_URN
@@ -18,7 +19,8 @@ from workspace.models import Workspace
 
 
 def listing(request: HttpRequest, kind: Kind, query: Query, projection: Projection) -> dict[str, Any]:
-    """A ListResponse of one kind. Raises InvalidFilter, InvalidPath, or the errors of a cursor."""
+    """A ListResponse of one kind. Raises OutOfScope, InvalidFilter, InvalidPath, or the errors of a cursor."""
+    scopes.require_read(request.scim_token, kind.name)  # type: ignore[attr-defined]  # set by scim.auth
     workspace: Workspace = request.workspace  # type: ignore[attr-defined]  # set by scim.auth
     found, counters = _page(workspace, kind, query)
     return {"schemas": [LIST_URN], **counters, "Resources": _documents(kind, found, projection)}
@@ -31,11 +33,13 @@ def governed(request: HttpRequest, endpoint: str, query: Query, projection: Proj
 
 
 def everywhere(request: HttpRequest, query: Query, projection: Projection) -> dict[str, Any]:
-    """A ListResponse over people, groups and roles in this order, by index. What lacks the filter's attribute has no
-    match; raises InvalidFilter where nothing has it."""
+    """A ListResponse over people, groups and roles in this order, by index, without what the token may not read. What
+    lacks the filter's attribute has no match; raises InvalidFilter where nothing has it."""
     resources: list[dict[str, Any]] = []
     total, understood, failure = 0, 0, None
-    for ask in (partial(listing, kind=USERS), partial(listing, kind=GROUPS), partial(governed, endpoint="Roles")):
+    token: ScimToken = request.scim_token  # type: ignore[attr-defined]  # set by scim.auth
+    listed = [partial(listing, kind=kind) for kind in (USERS, GROUPS) if scopes.reads(token, kind.name)]
+    for ask in (*listed, partial(governed, endpoint="Roles")):
         skipped = max(query.start - 1 - total, 0)
         part = replace(query, start=skipped + 1, count=query.count - len(resources), cursor=None)
         try:

@@ -77,7 +77,7 @@ def _tokens(workspace: Workspace) -> list[dict[str, Any]]:
     tokens = ScimToken.objects.for_workspace(workspace).filter(revoked_at=None).order_by("expires_at")
     return [
         {
-            "label": token.label, "valid": token.is_valid, "expires_at": token.expires_at,
+            "label": token.label, "scope": token.scope, "valid": token.is_valid, "expires_at": token.expires_at,
             "last_used_at": token.last_used_at, "last_used_from": token.last_used_from,
         }
         for token in tokens

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from scim.models import ScimToken
+from scim.models import ScimToken, Scope
 from workspace import audit, credentials, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
@@ -30,26 +30,29 @@ class Ended(Refused):
 
 @transaction.atomic
 def issue(
-    workspace: Workspace, label: str, *, actor: Actor, days: int | None = None
+    workspace: Workspace, label: str, *, actor: Actor, days: int | None = None, scope: str = Scope.ALL
 ) -> tuple[ScimToken, Secret]:
-    """A new token and its text, which is shown this once. Raises Invalid for an empty label or no lifetime."""
+    """A new token and its text, which is shown this once. Raises Invalid for a label, lifetime or scope that
+    cannot be."""
     label, days = label.strip(), settings.SCIM_TOKEN_DAYS if days is None else days
     if not label or len(label) > 80:
         raise Invalid("A token needs a label of at most 80 characters.", field="label")
     if not 1 <= days <= 3650:
         raise Invalid("A token lasts between 1 and 3650 days.", field="days")
+    if scope not in Scope.values:
+        raise Invalid(f"There is no such scope. Known: {', '.join(Scope.values)}.", field="scope")
     issued = credentials.issue(KIND)
     token = ScimToken.objects.create(
-        workspace=workspace, label=label, lookup=issued.lookup, digest=issued.digest,
+        workspace=workspace, label=label, scope=scope, lookup=issued.lookup, digest=issued.digest,
         created_by=actor.to_json(), expires_at=timezone.now() + timedelta(days=days),
     )  # fmt: skip
-    audit.record(workspace, "scim_token.issued", token, actor=actor, label=label, days=days)
+    audit.record(workspace, "scim_token.issued", token, actor=actor, label=label, days=days, scope=str(scope))
     return token, issued.token
 
 
 @transaction.atomic
 def regenerate(token: ScimToken, *, actor: Actor, overlap: timedelta) -> tuple[ScimToken, Secret]:
-    """A new token in the place of one, of the same label and lifetime, and its text, which is shown this once.
+    """A new token in the place of one, of the same label, scope and lifetime, and its text, which is shown this once.
 
     The former one works for `overlap` more, so that provisioning goes on until the provider has the new one; its end
     only ever comes nearer. Raises Invalid, or Conflict for a token that was revoked or replaced.
@@ -61,7 +64,7 @@ def regenerate(token: ScimToken, *, actor: Actor, overlap: timedelta) -> tuple[S
         raise Conflict("This token was revoked. Issue a new one.")
     if former.is_replaced:
         raise Conflict("This token was replaced already. Regenerate the one that came after it.")
-    new, text = issue(former.workspace, former.label, actor=actor, days=_lifetime(former))
+    new, text = issue(former.workspace, former.label, actor=actor, days=_lifetime(former), scope=former.scope)
     former.expires_at = min(former.expires_at, timezone.now() + overlap)
     former.replaced_by = new
     former.save(update_fields=["expires_at", "replaced_by"])

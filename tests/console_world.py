@@ -163,7 +163,7 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
         "exposure_hours": "3", "successor": str(other.member.pk), "people": [str(other.member.pk)],
         "accounts": [str(other.account.pk)], "last_day": "2999-12-31",
         "orphans": [f"{orphan}:{other.member.pk}" for orphan in _orphans(other)],
-        "overlap_hours": "0", "proof": PASSWORD,
+        "overlap_hours": "0", "scope": "all", "proof": PASSWORD,
         "days": "3", "name": "forged", "username": "forged", "connector": "by_hand", "password_length": "20",
         "password_classes": ["lower"], "password_excluded": "",
         "action": "delete_selected", "_selected_action": [str(other.member.pk)], "post": "yes",

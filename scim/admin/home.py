@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from scim.admin.events import first_of
 from scim.admin.tokens import ENDING, VALID
 from scim.models import ProvisioningEvent, ScimToken
+from scim.scopes import CHANGES_PEOPLE
 from workspace.admin.base import visitor
 from workspace.admin.parts import when
 from workspace.console import Card, Figure, home_card
@@ -38,7 +39,8 @@ def provisioning(request: HttpRequest) -> Card:
     workspace = visitor(request).workspace
     rows = ScimToken.objects.all() if workspace is None else ScimToken.objects.for_workspace(workspace)
     counts = rows.aggregate(
-        valid=Count("pk", filter=VALID), soon=Count("pk", filter=ENDING), used=Max("last_used_at"),
+        valid=Count("pk", filter=VALID), working=Count("pk", filter=VALID & CHANGES_PEOPLE),
+        soon=Count("pk", filter=ENDING), used=Max("last_used_at"),
     )  # fmt: skip
     days = _days(workspace)
     tokens, log = reverse("admin:scim_scimtoken_changelist"), reverse("admin:scim_provisioningevent_changelist")
@@ -54,9 +56,16 @@ def provisioning(request: HttpRequest) -> Card:
             Figure("Valid tokens", counts["valid"], f"{tokens}?state=valid", "success"),
             Figure("Ending within 20 days", counts["soon"], f"{tokens}?state=ending", "warning"),
         ],
-        "" if counts["valid"] else "Without a valid token nobody is provisioned and nobody is disabled: issue one.",
+        _note(counts["valid"], counts["working"]),
         _chart(days),
     )
+
+
+def _note(valid: int, working: int) -> str:
+    if working:
+        return ""
+    what = "a valid token that may change people" if valid else "a valid token"
+    return f"Without {what} nobody is provisioned and nobody is disabled: issue one."
 
 
 def _days(workspace: Workspace | None) -> list[Day]:

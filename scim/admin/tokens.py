@@ -14,7 +14,7 @@ from unfold.enums import ActionVariant
 
 from scim import tokens
 from scim.expiry import NOT_REPLACED, WARNED_BEFORE
-from scim.models import ScimToken
+from scim.models import ScimToken, Scope
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history
@@ -36,8 +36,18 @@ class TokenStateFilter(ChoiceFilter):
     }
 
 
+class ScopeFilter(ChoiceFilter):
+    title = "scope"
+    parameter_name = "scope"
+    conditions = {scope.value: (scope.label, Q(scope=scope)) for scope in Scope}
+
+
 class IssueForm(forms.ConfirmedForm, forms.WorkspaceForm):
     label = forms.text("Label", limit=80, help_text="Where it will be used, such as “Okta production”.")
+    scope = forms.options(
+        "Scope", Scope.choices, initial=Scope.ALL,
+        help_text="What Okta needs is people and teams. Teams only: people are read, not changed.",
+    )  # fmt: skip
     days = forms.number("Valid for (days)", least=1, most=3650, initial=365)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,8 +66,8 @@ class RegenerateForm(forms.ConfirmedForm):
 class ScimTokenAdmin(ConsoleAdmin):
     """What the identity provider comes in with. Only a digest is kept, and no page shows even that."""
 
-    list_display = ("label", "state", "last_used", "last_used_from", "expires", "created")
-    list_filter = (TokenStateFilter,)
+    list_display = ("label", "scope", "state", "last_used", "last_used_from", "expires", "created")
+    list_filter = (TokenStateFilter, ScopeFilter)
     search_fields = ("label",)
     search_help_text = "Label"
     ordering = ("-created_at",)
@@ -86,6 +96,7 @@ class ScimTokenAdmin(ConsoleAdmin):
     def detail(self, request: HttpRequest, obj: ScimToken) -> Detail:
         facts = [
             Fact("Label", obj.label),
+            Fact("Scope", obj.get_scope_display()),
             Fact("SCIM base URL", base_url()),
             Fact("Issued", when(obj.created_at)),
             Fact("Issued by", actor_of(obj, "created_by")),
@@ -106,11 +117,14 @@ class ScimTokenAdmin(ConsoleAdmin):
         form = IssueForm(bound(request), workspace=visitor(request).workspace, request=request)
 
         def issue(data: dict[str, Any]) -> HttpResponse:
-            token, secret = tokens.issue(form.chosen_workspace, data["label"], actor=actor(request), days=data["days"])
+            token, secret = tokens.issue(
+                form.chosen_workspace, data["label"], actor=actor(request), days=data["days"], scope=data["scope"]
+            )
             return self._shown(request, token, secret)
 
         return Act("Issue a SCIM token", "Issue token", form, issue, text=(
-            "Okta uses the token to sign in here. It may change people and teams of the workspace, and nothing else.",
+            "Okta uses the token to sign in here. It reaches people and teams of the workspace, as its scope says,"
+            " and nothing else.",
         ))  # fmt: skip
 
     def _shown(self, request: HttpRequest, token: ScimToken, secret: Secret, *more: str) -> HttpResponse:
@@ -138,7 +152,7 @@ class ScimTokenAdmin(ConsoleAdmin):
             return Act(
                 f"Regenerate “{token}”", "Regenerate token", RegenerateForm(bound(request), request=request), renew,
                 text=(
-                    "A new token now, with the same label; the old one goes on for as long as you say, so that"
+                    "A new token now, of the same label and scope; the old one goes on for as long as you say, so that"
                     " provisioning never stops while you enter the new one in Okta.",
                 ),
                 refusal=_why_not_regenerated(token),

@@ -21,10 +21,11 @@ LIST = "/admin/scim/scimtoken/"
 
 
 def test_a_token_is_shown_once_with_the_base_url(acme: Company, settings: Any) -> None:
-    answer = acme.browser().post(f"{LIST}add/", {"label": "Okta production", "days": "90", "proof": PASSWORD})
+    data = {"label": "Okta production", "scope": "users", "days": "90", "proof": PASSWORD}
+    answer = acme.browser().post(f"{LIST}add/", data)
     secret = answer.context["secret"]
     token = tokens.authenticate(secret, address=None)
-    assert (token.workspace, token.label) == (acme.workspace, "Okta production")
+    assert (token.workspace, token.label, token.scope) == (acme.workspace, "Okta production", "users")
     assert timedelta(days=89) < token.expires_at - timezone.now() <= timedelta(days=90)
     assert token.created_by["id"] == str(acme.owner.pk)
     assert "no-store" in answer["Cache-Control"]
@@ -34,10 +35,14 @@ def test_a_token_is_shown_once_with_the_base_url(acme: Company, settings: Any) -
 
 
 @pytest.mark.parametrize(
-    "data", [{"label": "", "days": "9"}, {"label": "x", "days": "0"}, {"label": "x" * 81, "days": "9"}]
-)
-def test_a_token_needs_a_label_and_a_lifetime(acme: Company, data: dict[str, str]) -> None:
-    post(acme.browser(), f"{LIST}add/", **data, proof=PASSWORD)
+    "data",
+    [
+        {"label": "", "days": "9"}, {"label": "x", "days": "0"}, {"label": "x" * 81, "days": "9"},
+        {"label": "x", "days": "9", "scope": "none"}, {"label": "x", "days": "9", "scope": ""},
+    ],
+)  # fmt: skip
+def test_a_token_needs_a_label_a_lifetime_and_a_scope(acme: Company, data: dict[str, str]) -> None:
+    post(acme.browser(), f"{LIST}add/", **{"scope": "all", **data}, proof=PASSWORD)
     assert ScimToken.objects.filter(workspace=acme.workspace).count() == 1
 
 
@@ -47,7 +52,7 @@ def test_issuing_and_regenerating_ask_for_a_proof(acme: Company, proof: dict[str
     browser = acme.browser()
     assert 'name="proof"' in text_of(browser, f"{LIST}add/")
     assert 'name="proof"' in text_of(browser, page(token, "regenerate"))
-    post(browser, f"{LIST}add/", label="Okta production", days="90", **proof)
+    post(browser, f"{LIST}add/", label="Okta production", scope="all", days="90", **proof)
     post(browser, page(token, "regenerate"), overlap_hours="24", **proof)
     assert ScimToken.objects.filter(workspace=acme.workspace).count() == 1
 
@@ -56,16 +61,17 @@ def test_who_has_just_signed_in_is_not_asked_again(acme: Company) -> None:
     browser = Client()
     browser.post("/login/", {"username": "owner@acme.example", "password": PASSWORD})
     assert 'name="proof"' not in text_of(browser, f"{LIST}add/")
-    assert "secret" in browser.post(f"{LIST}add/", {"label": "Okta production", "days": "90"}).context
+    assert "secret" in browser.post(f"{LIST}add/", {"label": "Okta production", "scope": "all", "days": "90"}).context
 
 
 def test_a_regenerated_token_is_shown_once_and_the_old_one_goes_on_for_a_while(acme: Company, rival: Company) -> None:
     token = ScimToken.objects.get(workspace=acme.workspace)
+    ScimToken.objects.filter(pk=token.pk).update(scope="groups")
     assert page(token, "regenerate") in text_of(acme.browser(), page(token))
     answer = acme.browser().post(page(token, "regenerate"), {"overlap_hours": "5", "proof": PASSWORD})
     secret = answer.context["secret"]
     new = tokens.authenticate(secret, address=None)
-    assert (new.workspace, new.label) == (acme.workspace, token.label)
+    assert (new.workspace, new.label, new.scope) == (acme.workspace, token.label, "groups")
     assert tokens.authenticate(acme.scim_token, address=None) == token
     token.refresh_from_db()
     assert timedelta(hours=4) < token.expires_at - timezone.now() <= timedelta(hours=5)
@@ -131,3 +137,11 @@ def test_the_list_tells_state_last_use_and_expiry(acme: Company) -> None:
     ScimToken.objects.update(expires_at=timezone.now())
     assert acme.browser().get(f"{LIST}?state=expired").context["cl"].result_count == 1
     assert acme.browser().get(f"{LIST}?state=valid").context["cl"].result_count == 0
+
+
+def test_the_list_is_filtered_by_scope(acme: Company, rival: Company) -> None:
+    tokens.issue(acme.workspace, "looks only", actor=TESTS, scope="read")
+    shown = acme.browser().get(f"{LIST}?scope=read")
+    assert [row.label for row in shown.context["cl"].result_list] == ["looks only"]
+    assert "Read only" in shown.content.decode()
+    assert acme.browser().get(f"{LIST}?scope=all").context["cl"].result_count == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from scim import causes
-from scim.models import ProvisioningEvent
+from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import Company
 from tests.console_world import text_of
 from tests.scim.test_users import OKTA_OFF, create_body, send
@@ -44,7 +44,7 @@ def test_the_log_is_filtered_by_the_address(acme: Company, query: str, number: i
 
 
 def test_every_refusal_has_a_cause_with_a_remedy(acme: Company) -> None:
-    event = ProvisioningEvent(status=400)
+    event = ProvisioningEvent(status=400, token=ScimToken.objects.get(workspace=acme.workspace))
     for status in (400, 401, 403, 404, 405, 409, 412, 413, 415, 429, 501):
         event.status = status
         cause = causes.of(event)
