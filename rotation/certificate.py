@@ -25,7 +25,7 @@ from workspace.models import AuditEvent, AuditSeal, SecretVersion, User
 from workspace.signing import Jwk
 
 KIND: Final = "cerby.offboarding-certificate/1"
-MEASURED: Final = (Outcome.PROVED_DEAD, Outcome.CHANGED_BY_HAND)
+MEASURED: Final = (Outcome.PROVED_DEAD, Outcome.CHANGED_BY_HAND, Outcome.TARGETS_WORD)
 """The outcomes that ended an exposure, and whose time therefore counts in the figures."""
 _PROOFS: Final = {
     JobState.NEW_OK: "new_accepted_at",
@@ -156,8 +156,9 @@ class Evidence:
         }
 
     def _exception(self, exposure: Exposure) -> Json | None:
-        """Who accepted that the password may be alive, why and until when; None where nobody had to."""
-        if exposure.outcome != Outcome.RISK_ACCEPTED or exposure.accepted_by is None:
+        """Who accepted that the password may be alive, why and until when (no date where the target's word was taken);
+        None where nobody had to."""
+        if exposure.outcome not in {Outcome.RISK_ACCEPTED, Outcome.TARGETS_WORD} or exposure.accepted_by is None:
             return None
         return {
             "accepted_by": self.actor(exposure.accepted_by),

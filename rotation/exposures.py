@@ -65,6 +65,14 @@ def close_changed_by_hand(job: RotationJob, new: SecretVersion, *, actor: Actor)
 
 
 @atomic()
+def close_on_targets_word(job: RotationJob, new: SecretVersion, *, reason: str, actor: Actor) -> int:
+    """Close the exposures of the job's account where a person takes the target's word that `new` is in force."""
+    known_before = Exposure.objects.unended().filter(account_id=job.account_id, version__number__lt=new.number)
+    accepted = {"accepted_by": actor.to_json(), "accepted_until": None, "accepted_reason": reason[:300]}
+    return _close(known_before, Outcome.TARGETS_WORD, job, actor, **accepted)
+
+
+@atomic()
 def close_accepted(job: RotationJob, *, until: datetime, reason: str, actor: Actor) -> int:
     """Close the open exposures of the job's account until a date, on a person's word that the risk is borne."""
     still = Exposure.objects.open().filter(account_id=job.account_id)

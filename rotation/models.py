@@ -31,6 +31,7 @@ class Outcome(models.TextChoices):
 
     PROVED_DEAD = "proved_dead", "Password proved dead"
     CHANGED_BY_HAND = "changed_by_hand", "Changed by hand"
+    TARGETS_WORD = "targets_word", "Changed, on the target's word"
     LEFT_BY_POLICY = "left_by_policy", "Left by the workspace's policy"
     RISK_ACCEPTED = "risk_accepted", "Risk accepted for a time"
     RESTORED = "restored", "The person was let in again"
@@ -50,8 +51,8 @@ class Exposure(TenantModel):
 
     It belongs to one offboarding or to one loss of access. `version` is the newest version of the account's password
     they could have known, `known_since` when they first could, `revealed_at` when they first looked (empty: they never
-    did), `closed_by` the rotation that ended it. Somebody may have accepted the risk until a date (`accepted_…`); then
-    it opens again.
+    did), `closed_by` the rotation that ended it. Somebody may have accepted (`accepted_…`) the risk until a date, when
+    it opens again, or that the target's word is all the proof there is.
     """
 
     offboarding = models.ForeignKey(Offboarding, on_delete=models.PROTECT, null=True, related_name="exposures")

@@ -1,6 +1,7 @@
-"""A person's answer to a rotation that waits for one: “I changed it: verify this password”, “use the admin account”.
+"""A person's answer to a rotation that waits for one: “I changed it: verify this password”, “use the admin account”,
+“take the target's word”.
 
-The third, "accept the risk until…", is `rotation.risk`.
+"Accept the risk until…" is `rotation.risk`.
 """
 
 from typing import Final
@@ -66,6 +67,49 @@ def use_admin(job: RotationJob, admin: Account, *, actor: Actor) -> RotationJob:
         raise Invalid(f"No password is stored for {admin}. Enter it there first.", field="admin_account")
     accounts.update(account, actor=actor, admin_account=admin)
     return jobs.retry(job, actor=actor)
+
+
+@transaction.atomic
+def take_targets_word(job: RotationJob, *, reason: str, actor: Actor) -> RotationJob:
+    """End a rotation whose target said that it took the new password and cannot be asked which one is in force.
+
+    What a departure's certificate says of it then is an exception, with who accepted it and why. Raises Refused where
+    the target gave no such answer or can be asked, Invalid without a reason.
+    """
+    job = RotationJob.objects.select_for_update(of=("self",)).select_related("account__workspace").get(pk=job.pk)
+    if no := why_not_targets_word(job):
+        raise Refused(no)
+    if not reason.strip():
+        raise Invalid("Say why the target's word is enough: it is shown to auditors.", field="reason")
+    candidate = job.candidate
+    assert candidate is not None
+    audit.record(
+        job.workspace, "rotation.targets_word_taken", job, actor=actor, account=str(job.account_id),
+        version=candidate.number, reason=reason.strip(),
+    )  # fmt: skip
+    accounts.make_current(candidate, at=timezone.now())
+    left = f"Sessions of {job.account.username or job.account} were not ended: end them on the target."
+    jobs.finish(
+        jobs.seize(job), Move(JobState.DONE, "on the target's word"), follow_ups=[*job.follow_ups, left]
+    )
+    exposures.close_on_targets_word(job, candidate, reason=reason.strip(), actor=actor)
+    return job
+
+
+def why_not_targets_word(job: RotationJob) -> str:
+    """Why the target's word cannot be taken; empty when it can."""
+    if job.state not in {JobState.NEEDS_HUMAN, JobState.WAITING}:
+        return f"{job} does not wait for a person."
+    if job.candidate is None or job.resume_state != JobState.APPLIED:
+        return "The target did not say that it took a new password."
+    try:
+        asks = connectors.of(job.account, timeout=1).capabilities.can_verify
+    except Invalid as error:
+        return error.detail
+    current = accounts.current_version(job.account)
+    if current is not None and current.number > job.candidate.number:
+        return f"Somebody entered another password for {job.account} meanwhile."
+    return "This target can be asked which password is in force: try again." if asks else ""
 
 
 def _suggested(job: RotationJob, password: Secret) -> SecretVersion | None:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from rotation import exposures, jobs
@@ -12,6 +13,7 @@ from rotation.states import JobState
 from workspace import audit
 from workspace.audit import Actor
 from workspace.errors import Invalid, Refused
+from workspace.models import Account
 
 LONGEST: Final = timedelta(days=366)
 REOPENER: Final = Actor.system("risk acceptance")
@@ -43,16 +45,37 @@ def accept(job: RotationJob, *, until: datetime, reason: str, actor: Actor) -> i
     return accepted
 
 
+@transaction.atomic
+def withdraw(job: RotationJob, *, actor: Actor) -> int:
+    """Open again what was accepted for the job's account, and go on with its rotation now; how many exposures.
+
+    Raises Refused where nothing is accepted.
+    """
+    job = RotationJob.objects.select_for_update(of=("self",)).select_related("account", "workspace").get(pk=job.pk)
+    opened = _reopen(accepted_for(job.account), cause="An accepted risk was withdrawn", actor=actor)
+    if not opened:
+        raise Refused(f"No risk of {job.account} is accepted.")
+    return opened
+
+
 def reopen_due() -> int:
     """Open again what was accepted until now, and go on with its rotations; how many exposures."""
-    now = timezone.now()
+    over = Exposure.objects.filter(outcome=Outcome.RISK_ACCEPTED, accepted_until__lte=timezone.now())
     with transaction.atomic():
-        over = Exposure.objects.filter(outcome=Outcome.RISK_ACCEPTED, accepted_until__lte=now)
-        rows = list(over.select_for_update(skip_locked=True, of=("self",)).select_related("account__workspace"))
-        Exposure.objects.filter(pk__in=[row.pk for row in rows]).update(closed_at=None, outcome="", closed_by=None)
-        offboardings = {row.offboarding_id for row in rows if row.offboarding_id}
-        Offboarding.objects.filter(pk__in=offboardings).update(completed_at=None)
-        for account in {row.account for row in rows}:
-            audit.record(account.workspace, "exposure.reopened", account, actor=REOPENER)
-            jobs.request(account.workspace, [account], cause="The risk was accepted until now")
+        return _reopen(over, cause="The risk was accepted until now", actor=REOPENER)
+
+
+def accepted_for(account: Account) -> QuerySet[Exposure]:
+    """The exposures of an account that are closed for a time on somebody's word."""
+    return Exposure.objects.filter(account=account, outcome=Outcome.RISK_ACCEPTED)
+
+
+def _reopen(accepted: QuerySet[Exposure], *, cause: str, actor: Actor) -> int:
+    rows = list(accepted.select_for_update(skip_locked=True, of=("self",)).select_related("account__workspace"))
+    Exposure.objects.filter(pk__in=[row.pk for row in rows]).update(closed_at=None, outcome="", closed_by=None)
+    offboardings = {row.offboarding_id for row in rows if row.offboarding_id}
+    Offboarding.objects.filter(pk__in=offboardings).update(completed_at=None)
+    for account in {row.account for row in rows}:
+        audit.record(account.workspace, "exposure.reopened", account, actor=actor, cause=cause)
+        jobs.request(account.workspace, [account], cause=cause)
     return len(rows)

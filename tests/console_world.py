@@ -161,7 +161,7 @@ def forged(own: Company, other: Company) -> dict[str, Any]:
         "role": "owner", "reason": "forged", "cause": "forged", "password": "forged-password-1", "label": "forged",
         "url": "https://hooks.forged.example/", "description": "forged", "kinds": ["orphan"], "mail_kinds": ["orphan"],
         "exposure_hours": "3", "successor": str(other.member.pk), "people": [str(other.member.pk)],
-        "accounts": [str(other.account.pk)], "last_day": "2999-12-31",
+        "accounts": [str(other.account.pk)], "last_day": "2999-12-31", "typed": own.account.name,
         "orphans": [f"{orphan}:{other.member.pk}" for orphan in _orphans(other)],
         "overlap_hours": "0", "scope": "all", "proof": PASSWORD,
         "days": "3", "name": "forged", "username": "forged", "connector": "by_hand", "password_length": "20",

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from rotation import orphans, safeguard
+from rotation.admin.jobs import WAITS_FOR_A_PERSON
 from rotation.models import Exposure, Offboarding, RotationJob
 from rotation.states import FINISHED, JobState
 from workspace.admin.base import visitor
@@ -52,7 +53,7 @@ def rotations(request: HttpRequest) -> Card:
     rows = RotationJob.objects.all() if workspace is None else RotationJob.objects.for_workspace(workspace)
     stopped = (JobState.WAITING, JobState.NEEDS_HUMAN)
     counts = rows.aggregate(
-        human=Count("pk", filter=Q(state=JobState.NEEDS_HUMAN)),
+        human=Count("pk", filter=WAITS_FOR_A_PERSON),
         waiting=Count("pk", filter=Q(state=JobState.WAITING)),
         running=Count("pk", filter=~Q(state__in=(*FINISHED, *stopped))),
         done=Count("pk", filter=Q(state=JobState.DONE)),

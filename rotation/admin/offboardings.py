@@ -173,8 +173,13 @@ def orphans_of(offboarding: Offboarding) -> list[Section]:
 def outcome_badge(exposure: Exposure) -> SafeString:
     if exposure.closed_at is None:
         return badge("Open", "warning")
-    tone = {Outcome.PROVED_DEAD: "success", Outcome.CHANGED_BY_HAND: "info"}.get(Outcome(exposure.outcome), "")
-    return badge(exposure.get_outcome_display(), tone)
+    outcome = Outcome(exposure.outcome)
+    if outcome is Outcome.RISK_ACCEPTED:
+        return format_html("{} until {}", badge("Risk accepted", "info"), when(exposure.accepted_until))
+    return badge(outcome.label, TONES.get(outcome, ""))
+
+
+TONES: Final = {Outcome.PROVED_DEAD: "success", Outcome.CHANGED_BY_HAND: "info", Outcome.TARGETS_WORD: "info"}
 
 
 def time_to_dead(exposure: Exposure) -> str:

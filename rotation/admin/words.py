@@ -3,11 +3,13 @@
 from typing import Final
 
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from rotation.models import RotationJob
+from rotation.jobs import RISK_ACCEPTED
+from rotation.models import RotationJob, TargetHealth
 from rotation.states import JobState
-from workspace.admin.parts import badge
+from workspace.admin.parts import badge, when
 
 TONES: Final = {
     JobState.DONE: "success",
@@ -33,6 +35,8 @@ FAILURES: Final = {
     "unforeseen": "Cerby met something unforeseen. Call support if it goes on.",
     "old_alive": "The target still accepts an old password. It is asked again by itself.",
     "invalid": "The account's settings cannot be used. Correct them, then try again.",
+    "risk_accepted": "The risk was accepted until a day: it goes on then, or earlier if that is withdrawn or somebody"
+    " else leaves who could have known the password.",
     "undecryptable": "A stored password cannot be opened with the encryption keys of this server. Call support.",
 }
 
@@ -43,10 +47,32 @@ def state_badge(state: str) -> SafeString:
 
 
 def job_badge(job: RotationJob) -> SafeString:
-    """The state of a job, or that it waits with a removal of many people."""
+    """The state of a job, that it waits with a removal of many people, or that it rests on an accepted risk."""
     if job.held_until is not None and job.held_until > timezone.now():
         return badge("Waits for an answer", "warning")
+    if rests(job):
+        return badge("Risk accepted", "info")
     return state_badge(job.state)
+
+
+def rests(job: RotationJob) -> bool:
+    """Whether it waits for nobody but a date."""
+    return job.state == JobState.NEEDS_HUMAN and job.failure_code == RISK_ACCEPTED
+
+
+def health_text(health: TargetHealth | None) -> str:
+    """How a job's target fares, in a sentence; empty where nothing is known of it."""
+    if health is None:
+        return ""
+    if health.opened_at is not None:
+        return format_html(
+            "paused since {}: it gave no answer {} times running. One rotation at a time tries it, the next {}.",
+            when(health.opened_at), health.failures, when(health.probe_at),
+        )  # fmt: skip
+    if health.failures:
+        times = "time" if health.failures == 1 else "times"
+        return format_html("gave no answer {} {} running, last {}", health.failures, times, when(health.failed_at))
+    return "answers"
 
 
 def failure_text(job: RotationJob) -> str:

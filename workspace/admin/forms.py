@@ -36,6 +36,26 @@ class ActForm(forms.Form):
         self.add_error(name if name in self.fields else None, error.detail)
 
 
+class TypedForm(ActForm):
+    """Asks for a name to be typed, below whatever else is asked, before something is done that is not simply undone."""
+
+    typed = forms.CharField(max_length=254)
+
+    def __init__(self, *args: Any, expected: str, label: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._expected = expected
+        field = self.fields["typed"]
+        field.label, field.help_text = label, expected
+        field.widget = UnfoldAdminTextInputWidget({"autocomplete": "off", "spellcheck": "false"})
+        self.order_fields([name for name in self.fields if name != "typed"])
+
+    def clean_typed(self) -> str:
+        typed: str = self.cleaned_data["typed"].strip()
+        if typed.lower() != self._expected.lower():
+            raise forms.ValidationError(f"Type “{self._expected}” to confirm.")
+        return typed
+
+
 class ConfirmedForm(ReauthenticationForm, ActForm):
     """An act that a borrowed browser must not do: asks for the password or a code, unless that was just given.
 
@@ -105,9 +125,11 @@ def password(label: str, *, help_text: str = "") -> forms.CharField:
     return forms.CharField(label=label, strip=False, max_length=MAX_PASSWORD, help_text=help_text, widget=widget)
 
 
-def number(label: str, *, least: int, most: int, initial: int, help_text: str = "") -> forms.IntegerField:
+def number(
+    label: str, *, least: int, most: int, initial: int | None = None, required: bool = True, help_text: str = ""
+) -> forms.IntegerField:
     return forms.IntegerField(
-        label=label, min_value=least, max_value=most, initial=initial, help_text=help_text,
+        label=label, min_value=least, max_value=most, initial=initial, required=required, help_text=help_text,
         widget=UnfoldAdminIntegerFieldWidget(),
     )  # fmt: skip
 
