@@ -147,6 +147,12 @@ class Connector(ABC):
         host = getattr(self.settings, "host", None)
         return (host,) if isinstance(host, str) else ()
 
+    def itself(self, current: Secret | None) -> Login:
+        """The login, to change its own password. Raises TargetError AUTHENTICATION where the present one is unknown."""
+        if current is None:
+            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
+        return Login(self.username, current)
+
     @abstractmethod
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:
         """Set `new` as a password of the login; with `admin` if given, else as the login itself with `current`.

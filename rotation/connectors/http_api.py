@@ -158,9 +158,7 @@ class HttpApi(Connector):
                     f"{self.username} is changed by an admin account, and none is named or its password is not known.",
                 )
             return admin
-        if current is None:
-            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
-        return Login(self.username, current)
+        return self.itself(current)
 
     def _counted(self, answer: Answer) -> int:
         """How many sessions ended, as far as the answer says."""

@@ -96,7 +96,7 @@ class Ldap(Connector):
         LOCKED or PERMISSION for a login that somebody locked: to set a password would let it in again.
         """
         text = text_of(new)
-        login = admin or self._itself(current)
+        login = admin or self.itself(current)
         with self._session() as session:
             self._log_in(session, login)
             if admin is None and text == login.password.reveal():
@@ -248,11 +248,6 @@ class Ldap(Connector):
             why = "There is no" if reply.code == SUCCESS and not found else "The directory does not find the one"
             raise TargetError(FailureKind.PERMISSION, f"{why} entry of {self.username}. Enter its DN as the user name.")
         return found[0].name
-
-    def _itself(self, current: Secret | None) -> Login:
-        if current is None:
-            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
-        return Login(self.username, current)
 
     @property
     def _target(self) -> LdapSettings:

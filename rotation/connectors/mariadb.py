@@ -109,7 +109,7 @@ class MariaDb(Connector):
         PERMISSION for an account that is locked, or that logs in by a plugin whose hash cannot be made here.
         """
         text = text_of(new)
-        with self._session(admin or self._itself(current), Deadline(self.timeout)) as session:
+        with self._session(admin or self.itself(current), Deadline(self.timeout)) as session:
             version = _version(session)
             if self._target.dual_passwords and not version.has_dual_passwords:
                 raise TargetError(
@@ -285,11 +285,6 @@ class MariaDb(Connector):
             session.close()
             raise
         return session
-
-    def _itself(self, current: Secret | None) -> Login:
-        if current is None:
-            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
-        return Login(self.username, current)
 
     @property
     def _target(self) -> MariaDbSettings:

@@ -51,7 +51,7 @@ class Postgres(Connector):
         PERMISSION for a role whose VALID UNTIL is over: no password of it is accepted, so none could be proved.
         """
         text, deadline = text_of(new), Deadline(self.timeout)
-        with self._session(admin or self._itself(current), deadline) as session:
+        with self._session(admin or self.itself(current), deadline) as session:
             self._refuse_unusable_role(session)
             verifier = session.verifier(self.username, text)
             statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
@@ -121,11 +121,6 @@ class Postgres(Connector):
             session.close()
             raise
         return session
-
-    def _itself(self, current: Secret | None) -> Login:
-        if current is None:
-            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
-        return Login(self.username, current)
 
     def _server(self) -> Server:
         target = PostgresSettings.model_validate(self.settings)

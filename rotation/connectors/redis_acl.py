@@ -42,7 +42,7 @@ class RedisAcl(Connector):
         so before anything is changed.
         """
         digest = _digest(text_of(new))
-        with self._session(admin or self._itself(current)) as session:
+        with self._session(admin or self.itself(current)) as session:
             self._passwords(session)
             self._save(session)
             rules = ([] if current else ["resetpass"]) + [f"#{digest}"]
@@ -128,11 +128,6 @@ class RedisAcl(Connector):
             session.close()
             raise
         return session
-
-    def _itself(self, current: Secret | None) -> Login:
-        if current is None:
-            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
-        return Login(self.username, current)
 
     @property
     def _target(self) -> RedisAclSettings:

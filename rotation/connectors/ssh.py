@@ -70,7 +70,7 @@ class Ssh(Connector):
         self._refuse_unusable_name()
         text, deadline = _typed(new), Deadline(self.timeout)
         if admin is None:
-            self._change_own(text, self._itself(current), deadline)
+            self._change_own(text, self.itself(current), deadline)
             return
         try:
             self._as(admin, lambda session: self._reset(session, text), deadline)
@@ -185,11 +185,6 @@ class Ssh(Connector):
                 return await act(session)
 
         return in_time(work(), deadline)
-
-    def _itself(self, current: Secret | None) -> Login:
-        if current is None:
-            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
-        return Login(self.username, current)
 
     def _refuse_unusable_name(self) -> None:
         """The name stands in commands and in chpasswd's lines."""

@@ -8,9 +8,22 @@ from pathlib import Path
 import pytest
 
 from cerby.engines import Addresses, Engines
+from rotation.connectors.contract import random_password
 from tests import boot
 from tests.rotation.connectors import ldap_target, linux_machine, ssh_target
 from tests.rotation.connectors.ssh_proxy import Loop
+from workspace.crypto import Secret
+
+
+@pytest.fixture
+def old() -> Secret:
+    """A login's password before a change."""
+    return random_password()
+
+
+@pytest.fixture
+def new() -> Secret:
+    return random_password()
 
 
 @pytest.fixture(scope="session")

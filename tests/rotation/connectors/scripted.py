@@ -2,10 +2,9 @@
 
 import socket
 import struct
-import threading
-from contextlib import suppress
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from tests.rotation.connectors.listener import Listener
 
 AUTHENTICATION_OK: Final = 0
 CLEARTEXT_PASSWORD: Final = 3
@@ -26,35 +25,15 @@ def _message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!i", len(body) + 4) + body
 
 
-class ScriptedPostgres:
+class ScriptedPostgres(Listener):
     """Sends `answers`, one to each message of a client, then hangs up. `received` is all that clients sent."""
 
     def __init__(self, *answers: bytes) -> None:
+        super().__init__()
         self._answers = answers
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.received = b""
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                client.settimeout(10)
-                with client, suppress(OSError):
-                    self._converse(client)
-
-    def _converse(self, client: socket.socket) -> None:
+    def converse(self, client: socket.socket) -> None:
         for answer in self._answers:
             self.received += client.recv(65536)
             client.sendall(answer)

@@ -3,12 +3,11 @@
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
+
+from tests.rotation.connectors.listener import Listener
 
 OK: Final = b"\x00\x00\x00\x02\x00\x00\x00"
 FULL_AUTHENTICATION: Final = b"\x01\x04"
@@ -32,7 +31,7 @@ def switch_to(plugin: str) -> bytes:
     return b"\xfe" + plugin.encode() + b"\0" + NONCE + b"\0"
 
 
-class ScriptedMySql:
+class ScriptedMySql(Listener):
     """Lets somebody in after the packets of `login`, one to each of theirs, then answers each statement.
 
     `answer` gives rows, or a packet. `statements` is what was asked, `received` all that a client sent after TLS.
@@ -42,50 +41,30 @@ class ScriptedMySql:
         self, *login: bytes, answer: Callable[[str], Rows | bytes] = lambda _: OK, version: str = "8.0.36",
         plugin: str = "caching_sha2_password", certificate: Path | None = None,
     ) -> None:  # fmt: skip
+        super().__init__()
         self._login, self._answer, self._version, self._plugin = login or (OK,), answer, version, plugin
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
         if self._context and certificate:
             self._context.load_cert_chain(certificate)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.statements: list[str] = []
         self.received = b""
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                client.settimeout(10)
-                threading.Thread(target=self._converse, args=(client,), daemon=True).start()
-
-    def _converse(self, client: socket.socket) -> None:
-        with client, suppress(OSError, EOFError):
-            _send(client, 0, self._greeting())
-            number, packet = self._receive(client)
-            speaking: socket.socket = client
-            if self._context and len(packet) == 32:
-                self.received = b""
-                speaking = self._context.wrap_socket(client, server_side=True)
+    def converse(self, client: socket.socket) -> None:
+        _send(client, 0, self._greeting())
+        number, packet = self._receive(client)
+        speaking: socket.socket = client
+        if self._context and len(packet) == 32:
+            self.received = b""
+            speaking = self._context.wrap_socket(client, server_side=True)
+            number, packet = self._receive(speaking)
+        for position, answer in enumerate(self._login):
+            _send(speaking, number + 1, answer)
+            if answer == FAST_OK:
+                _send(speaking, number + 2, OK)
+            if position + 1 < len(self._login):
                 number, packet = self._receive(speaking)
-            for position, answer in enumerate(self._login):
-                _send(speaking, number + 1, answer)
-                if answer == FAST_OK:
-                    _send(speaking, number + 2, OK)
-                if position + 1 < len(self._login):
-                    number, packet = self._receive(speaking)
-            while True:
-                self._command(speaking)
+        while True:
+            self._command(speaking)
 
     def _greeting(self) -> bytes:
         able = _CAPABILITIES | (_SSL if self._context else 0)

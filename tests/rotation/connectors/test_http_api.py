@@ -25,16 +25,6 @@ def target(service: Service) -> Iterator[HttpTarget]:
         yield HttpTarget(service, port)
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestHttpApi(ConnectorContract):
     """The contract, with an admin account that asks in JSON."""
 

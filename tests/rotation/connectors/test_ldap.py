@@ -22,16 +22,6 @@ def target(ldap_server: LdapTarget) -> Iterator[LdapTarget]:
     ldap_server.drop_logins()
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestLdap(ConnectorContract):
     """The contract."""
 

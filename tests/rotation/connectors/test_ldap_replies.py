@@ -4,9 +4,8 @@ The texts beside the codes are those that Active Directory sends ([MS-ADTS], [MS
 """
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pyasn1_modules import rfc2251
 from rotation.connectors import ldap_messages
 from rotation.connectors.base import FailureKind, Login, TargetError, validated
 from rotation.connectors.ldap import Ldap
+from tests.rotation.connectors.listener import Listener
 from tests.rotation.connectors.tls import TlsFront, self_signed
 from workspace.crypto import Secret
 from workspace.errors import Invalid
@@ -69,47 +69,41 @@ BOUND = result("bindResponse", 0)
 DONE = result("searchResDone", 0)
 
 
-class Directory:
+class Directory(Listener):
     """Answers each request of each connection in turn. `requests` is what was asked, the binds' passwords included."""
 
     def __init__(self, *answers: tuple[Answer, ...] | bytes) -> None:
+        super().__init__()
         self._answers = answers
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.requests: list[Any] = []
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                client.settimeout(10)
-                with client, suppress(OSError, PyAsn1Error):  # pyasn1 reads no farewell
-                    self._converse(client)
-
-    def _converse(self, client: socket.socket) -> None:
+    def converse(self, client: socket.socket) -> None:
         for answer in self._answers:
-            data = client.recv(65536)
-            while (length := ldap_messages.length(data)) is None or len(data) < length:
-                data += client.recv(65536)
-            request, _ = decoder.decode(data, asn1Spec=rfc2251.LDAPMessage())
+            request = _request(client)
             self.requests.append(request)
             number = int(request["messageID"])
-            reply = answer if isinstance(answer, bytes) else b"".join(each(number) for each in answer)
-            client.sendall(reply)
+            client.sendall(answer if isinstance(answer, bytes) else b"".join(each(number) for each in answer))
         client.recv(65536)
+
+
+def _request(client: socket.socket) -> Any:
+    data = b""
+    while (length := ldap_messages.length(data)) is None or len(data) < length:
+        part = client.recv(65536)
+        if not part:
+            raise EOFError
+        data += part
+    try:
+        return decoder.decode(data, asn1Spec=rfc2251.LDAPMessage())[0]
+    except PyAsn1Error:  # pyasn1 reads no farewell
+        raise EOFError from None
 
 
 @contextmanager
 def openldap(
     *answers: tuple[Answer, ...] | bytes, timeout: float = 10, **settings: Any
 ) -> Iterator[tuple[Ldap, Directory]]:
-    with closing(Directory(*answers)) as directory:
+    with Directory(*answers) as directory:
         target = {"host": "127.0.0.1", "port": directory.port, "tls": "none", **settings}
         yield Ldap(validated(Ldap, target), "cn=app,dc=example,dc=org", timeout=timeout), directory
 
@@ -122,7 +116,7 @@ def domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
 
     @contextmanager
     def controller(*answers: tuple[Answer, ...], username: str = DN, **settings: Any) -> Iterator[Any]:
-        with closing(Directory(*answers)) as directory, TlsFront(("127.0.0.1", directory.port), pem) as front:
+        with Directory(*answers) as directory, TlsFront(("127.0.0.1", directory.port), pem) as front:
             target = {"directory": "active_directory", "host": "localhost", "port": front.port, **settings}
             yield Ldap(validated(Ldap, target), username, timeout=10), directory
 

@@ -32,16 +32,6 @@ def target(mariadb: MariaDbTarget) -> Iterator[MariaDbTarget]:
     mariadb.drop_logins()
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestMariaDb(ConnectorContract):
     """The contract, with an admin that has the documented rights and no more."""
 

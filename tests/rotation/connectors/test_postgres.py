@@ -28,16 +28,6 @@ def target(addresses: Addresses, engines: Engines) -> Iterator[PostgresTarget]:
     found.drop_logins()
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestPostgres(ConnectorContract):
     """The contract."""
 

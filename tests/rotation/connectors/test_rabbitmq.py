@@ -29,16 +29,6 @@ def target(rabbitmq: RabbitMqTarget) -> Iterator[RabbitMqTarget]:
     rabbitmq.drop_logins()
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestRabbitMq(ConnectorContract):
     """The contract, with a user who may look at the management API."""
 

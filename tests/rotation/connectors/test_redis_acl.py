@@ -24,16 +24,6 @@ def target(addresses: Addresses) -> Iterator[RedisTarget]:
     found.drop_logins()
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestRedisAcl(ConnectorContract):
     """The contract."""
 

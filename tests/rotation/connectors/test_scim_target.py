@@ -55,16 +55,6 @@ def target(service: Service) -> Iterator[Target]:
         yield Target(service, port)
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestScimTarget(ConnectorContract):
     """The contract, by PATCH."""
 

@@ -22,16 +22,6 @@ def target(ssh_servers: SshTarget) -> Iterator[SshTarget]:
     ssh_servers.drop_logins()
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class TestSsh(ConnectorContract):
     """The contract."""
 

@@ -41,16 +41,6 @@ def site(target: WebTarget) -> Site:
     return target.site
 
 
-@pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
-def new() -> Secret:
-    return random_password()
-
-
 class Codes:
     """One-time codes from memory. `left` are those still to come."""
 

@@ -40,11 +40,6 @@ def target() -> Iterator[WebTarget]:
 
 
 @pytest.fixture
-def old() -> Secret:
-    return random_password()
-
-
-@pytest.fixture
 def own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Browser]]:
     """Connectors start browsers of their own, as in production; those that were started."""
     started: list[Browser] = []
