@@ -12,73 +12,32 @@ docs/connectors/writing.md has a worked example.
 """
 
 import os
-import secrets
 import socket
-import string
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import pytest
 from django.conf import settings
 
 from rotation.connectors.base import Capabilities, Connector, FailureKind, Login, TargetError, validated
 from rotation.connectors.contract.proxy import Mode, Proxy
+from rotation.connectors.contract.target import PLENTY, OpenSession, Target, random_password, until
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 
 if not settings.configured and "DJANGO_SETTINGS_MODULE" not in os.environ:  # in another package's test run
     settings.configure(ALLOW_LOOPBACK_TARGETS=True)
 
-PLENTY: Final = 20.0
-"""Seconds for calls that are expected to get an answer."""
+__all__ = ["ConnectorContract", "OpenSession", "Target", "random_password", "until"]
+
 SHORT: Final = 1.0
 """Seconds for calls whose last answer is expected not to come."""
 BRIEF: Final = 0.3
 """The part of it for calls that are expected to get no answer at all."""
 
-
-class OpenSession(Protocol):
-    """Somebody who is logged in on the target."""
-
-    def is_alive(self) -> bool: ...
-
-    def close(self) -> None: ...
-
-
-class Target(Protocol):
-    """A real target. `change_marker` are bytes that stand in the request that sets a password, and in no other.
-
-    `admin` may reset every login; where the connector has no admin reset, it is asked for nothing.
-    """
-
-    kind: type[Connector]
-    host: str
-    port: int
-    admin: Login
-    change_marker: bytes
-    wrong_settings: dict[str, Any]
-    """A setting each, with a value that it must not take."""
-
-    def settings(self, host: str, port: int) -> dict[str, Any]: ...
-
-    def make_login(self, password: Secret) -> str:
-        """A fresh login that may change its own password; its user name."""
-
-    def open_session(self, username: str, password: Secret) -> OpenSession: ...
-
-    def recorded(self, act: Callable[[], None]) -> str:
-        """All that the target's own log, made as talkative as it can be, says about `act`."""
-
-
 Test = TypeVar("Test", bound=Callable[..., None])
-
-
-def random_password() -> Secret:
-    letters = string.ascii_letters + string.digits
-    return Secret("aA1!" + "".join(secrets.choice(letters) for _ in range(28)))
 
 
 def needs(capability: str) -> Callable[[Test], Test]:
@@ -377,16 +336,6 @@ class ConnectorContract:
         assert connector.username in log
         for secret in (old, new, target.admin.password):
             assert secret.reveal() not in log
-
-
-def until(condition: Callable[[], bool], seconds: float = PLENTY) -> bool:
-    """Whether `condition` comes about in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def _connector(
