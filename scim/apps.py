@@ -9,4 +9,4 @@ class ScimConfig(AppConfig):
 
     def ready(self) -> None:
         """What this floor has done about once a minute."""
-        from scim import expiry  # noqa: F401  # registers its errands
+        from scim import expiry, switch_off  # noqa: F401  # registers its errands

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from workspace.models import TenantModel, Workspace
+from workspace.models import TenantModel, User, Workspace
 
 
 class Scope(models.TextChoices):
@@ -46,6 +46,58 @@ class ScimToken(TenantModel):
     @property
     def is_replaced(self) -> bool:
         return self.replaced_by_id is not None
+
+
+class TokenClaim(TenantModel):
+    """An Owner's right to take a new token in the place of one, once they proved to support who they are.
+
+    `code_digest` is of the mailed code, keyed. Without `proved_at` there is nothing to claim yet.
+    """
+
+    token = models.ForeignKey(ScimToken, on_delete=models.PROTECT, related_name="+")
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    overlap_hours = models.PositiveSmallIntegerField(default=0)
+    requested_by = models.JSONField(default=dict)
+    requested_at = models.DateTimeField(default=timezone.now)
+    code_digest = models.BinaryField(max_length=32, null=True)
+    code_expires_at = models.DateTimeField(null=True)
+    wrong_codes = models.PositiveSmallIntegerField(default=0)
+    proved_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"Claim of {self.token}"
+
+
+class People(models.TextChoices):
+    """What becomes of the people and teams that a provider managed, when provisioning is switched off."""
+
+    KEEP = "keep", "Keep as they are"
+    CONVERT = "convert", "Convert to local"
+    DISABLE = "disable", "Disable the people"
+
+
+class SwitchOff(TenantModel):
+    """Provisioning switched off, and how far the work on people and teams is: `done` of about `total`."""
+
+    people = models.CharField("people and teams", max_length=7, choices=People.choices)
+    actor = models.JSONField(default=dict)
+    tokens = models.PositiveIntegerField("tokens revoked", default=0)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "switch-off of provisioning"
+        verbose_name_plural = "switch-offs of provisioning"
+        constraints = [
+            models.UniqueConstraint("workspace", condition=Q(finished_at=None), name="switch_off_one_at_a_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"Provisioning switched off on {self.started_at:%Y-%m-%d}"
 
 
 class Operation(models.TextChoices):

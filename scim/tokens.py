@@ -1,17 +1,18 @@
-"""Verbs on SCIM tokens: issue, regenerate, revoke, authenticate."""
+"""Verbs on SCIM tokens: issue, regenerate, revoke, authenticate, and finding one by its name."""
 
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from scim.models import ScimToken, Scope
+from scim.models import ScimToken, Scope, SwitchOff
 from workspace import audit, credentials, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.errors import Conflict, Invalid, Refused
+from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.models import Workspace
 
 KIND: Final = "scim"
@@ -33,7 +34,7 @@ def issue(
     workspace: Workspace, label: str, *, actor: Actor, days: int | None = None, scope: str = Scope.ALL
 ) -> tuple[ScimToken, Secret]:
     """A new token and its text, which is shown this once. Raises Invalid for a label, lifetime or scope that
-    cannot be."""
+    cannot be, Conflict while provisioning is being switched off."""
     label, days = label.strip(), settings.SCIM_TOKEN_DAYS if days is None else days
     if not label or len(label) > 80:
         raise Invalid("A token needs a label of at most 80 characters.", field="label")
@@ -41,6 +42,7 @@ def issue(
         raise Invalid("A token lasts between 1 and 3650 days.", field="days")
     if scope not in Scope.values:
         raise Invalid(f"There is no such scope. Known: {', '.join(Scope.values)}.", field="scope")
+    lock_issuing(workspace)
     issued = credentials.issue(KIND)
     token = ScimToken.objects.create(
         workspace=workspace, label=label, scope=scope, lookup=issued.lookup, digest=issued.digest,
@@ -57,13 +59,10 @@ def regenerate(token: ScimToken, *, actor: Actor, overlap: timedelta) -> tuple[S
     The former one works for `overlap` more, so that provisioning goes on until the provider has the new one; its end
     only ever comes nearer. Raises Invalid, or Conflict for a token that was revoked or replaced.
     """
-    if not timedelta() <= overlap <= LONGEST_OVERLAP:
-        raise Invalid("The old token works for 0 to 168 more hours.", field="overlap_hours")
+    check_overlap(overlap)
+    lock_issuing(token.workspace)
     former = ScimToken.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace").get(pk=token.pk)
-    if former.revoked_at is not None:
-        raise Conflict("This token was revoked. Issue a new one.")
-    if former.is_replaced:
-        raise Conflict("This token was replaced already. Regenerate the one that came after it.")
+    check_renewable(former)
     new, text = issue(former.workspace, former.label, actor=actor, days=_lifetime(former), scope=former.scope)
     former.expires_at = min(former.expires_at, timezone.now() + overlap)
     former.replaced_by = new
@@ -73,6 +72,45 @@ def regenerate(token: ScimToken, *, actor: Actor, overlap: timedelta) -> tuple[S
         ends_at=former.expires_at.isoformat(),
     )  # fmt: skip
     return new, text
+
+
+def lock_issuing(workspace: Workspace) -> None:
+    """Nobody issues a token or switches provisioning off meanwhile. Raises Conflict while that is under way."""
+    Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    if SwitchOff.objects.for_workspace(workspace).filter(finished_at=None).exists():
+        raise Conflict("Provisioning is being switched off. Wait until that is done.")
+
+
+def check_overlap(overlap: timedelta) -> None:
+    """Raises Invalid for what `regenerate` does not take."""
+    if not timedelta() <= overlap <= LONGEST_OVERLAP:
+        raise Invalid("The old token works for 0 to 168 more hours.", field="overlap_hours")
+
+
+def check_renewable(token: ScimToken) -> None:
+    """Raises Conflict for a token that was revoked or replaced."""
+    if token.revoked_at is not None:
+        raise Conflict("This token was revoked. Issue a new one.")
+    if token.is_replaced:
+        raise Conflict("This token was replaced already. Regenerate the one that came after it.")
+
+
+def named(workspace: Workspace, text: str) -> ScimToken:
+    """A token by id, or by the label among those that work, else not revoked, else all. Raises NotFound, Conflict."""
+    every = ScimToken.objects.for_workspace(workspace).select_related("workspace")
+    try:
+        found = list(every.filter(pk=UUID(text)))
+    except ValueError:
+        labelled = every.filter(label=text)
+        unrevoked = labelled.filter(revoked_at=None)
+        working = unrevoked.filter(expires_at__gt=timezone.now())
+        found = list(working) or list(unrevoked) or list(labelled.order_by("-revoked_at")[:1])
+    if not found:
+        raise NotFound(f"{workspace} has no SCIM token with that label or id.")
+    if len(found) > 1:
+        ids = ", ".join(str(token.id) for token in found)
+        raise Conflict(f"{len(found)} tokens have this label. Give the id: {ids}.")
+    return found[0]
 
 
 def _lifetime(token: ScimToken) -> int:

@@ -1,6 +1,7 @@
 """What the console's tests look at: companies with a row of every kind, and the addresses of every page."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 from django.apps import apps
@@ -13,7 +14,7 @@ from django.utils import timezone
 from rotation import jobs, offboarding
 from rotation.models import AccessLoss, MassRemoval, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
-from scim.models import ProvisioningEvent, ScimToken
+from scim.models import ProvisioningEvent, ScimToken, SwitchOff, TokenClaim
 from tests.companies import PASSWORD, TESTS, Company, password_hash
 from workspace import access, accounts, audit, deliveries, notices, people, teams, webhooks
 from workspace.audit import Actor
@@ -33,6 +34,8 @@ def populate(company: Company) -> None:
     company.okta().delete(f"/scim/v2/Groups/{company.owner.pk}")  # refused: an event of the provisioning log
     told_something(company)
     lost_something(company)
+    may_claim(company)
+    switched_off(company)
     while audit.seal(company.workspace):
         pass
 
@@ -45,6 +48,23 @@ def told_something(company: Company) -> None:
     summary = f"{company.account} of {company.workspace} has no owner."
     notices.tell(company.workspace, Notice.Kind.ORPHAN, company.account, summary=summary)
     deliveries.dispatch()
+
+
+def switched_off(company: Company) -> None:
+    """Provisioning was switched off once, for a while."""
+    SwitchOff.objects.create(
+        workspace=company.workspace, people="keep", actor=Actor.person(company.owner).to_json(), tokens=1,
+        finished_at=timezone.now(),
+    )  # fmt: skip
+
+
+def may_claim(company: Company) -> None:
+    """Support prepared a new token for the Owner."""
+    token, now = ScimToken.objects.for_workspace(company.workspace).get(), timezone.now()
+    TokenClaim.objects.create(
+        workspace=company.workspace, token=token, owner=company.owner, proved_at=now,
+        expires_at=now + timedelta(hours=1), overlap_hours=2, requested_by=TESTS.to_json(),
+    )  # fmt: skip
 
 
 def lost_something(company: Company) -> None:
@@ -112,6 +132,7 @@ ROWS: Final[dict[str, Callable[[Company], Model]]] = {
     "rotation_massremoval": lambda company: MassRemoval.objects.for_workspace(company.workspace).get(),
     "rotation_rotationjob": lambda company: RotationJob.objects.for_workspace(company.workspace).get(),
     "scim_scimtoken": lambda company: ScimToken.objects.for_workspace(company.workspace).get(),
+    "scim_switchoff": lambda company: SwitchOff.objects.for_workspace(company.workspace).get(),
     "scim_provisioningevent": lambda company: ProvisioningEvent.objects.for_workspace(company.workspace).get(),
 }
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.management import CommandError, call_command, get_commands, load_command_class
+from django.core.management import BaseCommand, CommandError, call_command, get_commands, load_command_class
 
 from workspace.commands import SupportCommand
 
@@ -34,8 +34,12 @@ def run(command: str, *arguments: object, json: bool = True) -> Answer:
     return Answer(0, out.getvalue(), said.getvalue())
 
 
+def our_commands() -> dict[str, BaseCommand]:
+    """All commands of our applications, by name."""
+    ours = {name: app for name, app in get_commands().items() if app in {"workspace", "rotation", "scim", "cerby"}}
+    return {name: load_command_class(str(app), name) for name, app in ours.items()}
+
+
 def support_commands() -> dict[str, SupportCommand]:
     """All commands of the support desk, by name."""
-    ours = {name: app for name, app in get_commands().items() if app in {"workspace", "rotation", "scim"}}
-    loaded = {name: load_command_class(str(app), name) for name, app in ours.items()}
-    return {name: command for name, command in loaded.items() if isinstance(command, SupportCommand)}
+    return {name: command for name, command in our_commands().items() if isinstance(command, SupportCommand)}

@@ -20,6 +20,7 @@ from workspace.audit import Actor
 from workspace.errors import CerbyError, Refused
 from workspace.models import Workspace
 
+EXIT_CODES: Final = "exit codes:\n  0 done, 1 refused or not found (why is on standard error), 2 used wrongly"
 REFUSED: Final = 1
 USAGE: Final = 2
 
@@ -36,7 +37,7 @@ class SupportCommand(BaseCommand):
     actor: Actor
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        epilog = f"example:\n  {prog_name} {subcommand} {self.example}"
+        epilog = f"example:\n  {prog_name} {subcommand} {self.example}\n\n{EXIT_CODES}"
         parser = super().create_parser(prog_name, subcommand, epilog=epilog, **kwargs)
         parser.formatter_class = _ExampleAsWritten
         return parser

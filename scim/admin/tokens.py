@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
-from scim import tokens
+from scim import claims, tokens
 from scim.expiry import NOT_REPLACED, WARNED_BEFORE
 from scim.models import ScimToken, Scope
 from workspace.admin import forms
@@ -20,7 +20,9 @@ from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, 
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, when
 from workspace.crypto import Secret
+from workspace.errors import Conflict
 
+CLAIMABLE = "Support prepared a new token for you. Take it here; it is shown to you alone."
 VALID = Q(revoked_at=None, expires_at__gt=Now())
 ENDING = VALID & NOT_REPLACED & Q(expires_at__lte=Now() + WARNED_BEFORE)
 
@@ -72,10 +74,11 @@ class ScimTokenAdmin(ConsoleAdmin):
     search_help_text = "Label"
     ordering = ("-created_at",)
     can_add = True
+    tools = (("admin:scim_switchoff_add", "power_settings_new", "Switch provisioning off"),)
     empty_icon = "vpn_key"
     empty_title = "No tokens found"
     empty_text = "Issue a token and paste it into Okta's provisioning settings, next to the SCIM base URL."
-    actions_detail = ("regenerate", "revoke")
+    actions_detail = ("claim", "regenerate", "revoke")
 
     @admin.display(description="State")
     def state(self, token: ScimToken) -> str:
@@ -106,12 +109,16 @@ class ScimTokenAdmin(ConsoleAdmin):
             Fact("Last used", when(obj.last_used_at) if obj.last_used_at else "never"),
             Fact("Last used from", obj.last_used_from or NOTHING),
         ]
-        return Detail(facts, [history(obj)], [state_badge(obj)])
+        notice = CLAIMABLE if claims.waiting(obj, visitor(request)) else ""
+        return Detail(facts, [history(obj)], [state_badge(obj)], notice=notice)
 
     def offered(self, request: HttpRequest, obj: ScimToken) -> Sequence[str]:
         if obj.revoked_at:
             return ()
-        return ("revoke",) if obj.is_replaced else ("regenerate", "revoke")
+        if obj.is_replaced:
+            return ("revoke",)
+        claimable = claims.waiting(obj, visitor(request)) is not None
+        return ("claim", "regenerate", "revoke") if claimable else ("regenerate", "revoke")
 
     def adding(self, request: HttpRequest) -> Act:
         form = IssueForm(bound(request), workspace=visitor(request).workspace, request=request)
@@ -143,11 +150,7 @@ class ScimTokenAdmin(ConsoleAdmin):
             def renew(data: dict[str, Any]) -> HttpResponse:
                 overlap = timedelta(hours=data["overlap_hours"])
                 new, secret = tokens.regenerate(token, actor=actor(request), overlap=overlap)
-                token.refresh_from_db()
-                ends = f"The old token works until {token.expires_at:%Y-%m-%d %H:%M} UTC." if token.is_valid else (
-                    "The old token works no more."
-                )  # fmt: skip
-                return self._shown(request, new, secret, ends)
+                return self._shown(request, new, secret, _end_of(token))
 
             return Act(
                 f"Regenerate “{token}”", "Regenerate token", RegenerateForm(bound(request), request=request), renew,
@@ -156,6 +159,31 @@ class ScimTokenAdmin(ConsoleAdmin):
                     " provisioning never stops while you enter the new one in Okta.",
                 ),
                 refusal=_why_not_regenerated(token),
+            )  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Take the new token", url_path="claim", icon="move_to_inbox")
+    def claim(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What support prepared for the Owner who asked; nobody else finds anything here."""
+
+        def make(token: ScimToken) -> Act:
+            prepared = claims.waiting(token, visitor(request))
+
+            def take(data: dict[str, Any]) -> HttpResponse:
+                assert prepared is not None  # an act with a refusal is not performed
+                new, secret = claims.claim(prepared, actor=actor(request))
+                return self._shown(request, new, secret, _end_of(token))
+
+            hours = prepared.overlap_hours if prepared else 0
+            return Act(
+                f"Take the new token for “{token}”", "Show the new token",
+                forms.ConfirmedForm(bound(request), request=request), take,
+                text=(
+                    "You asked support to renew this token. The new one is made now and shown to you alone.",
+                    f"The old one works for {hours} more hours." if hours else "The old one ends at once.",
+                ),
+                refusal="" if prepared else "No new token waits for you here.",
             )  # fmt: skip
 
         return self.act_on(request, object_id, make)
@@ -187,10 +215,19 @@ def state_badge(token: ScimToken) -> SafeString:
     return badge("Valid", "success") if token.is_valid else badge("Expired", "warning")
 
 
+def _end_of(token: ScimToken) -> str:
+    token.refresh_from_db()
+    if not token.is_valid:
+        return "The old token works no more."
+    return f"The old token works until {token.expires_at:%Y-%m-%d %H:%M} UTC."
+
+
 def _why_not_regenerated(token: ScimToken) -> str:
-    if token.revoked_at:
-        return "This token was revoked. Issue a new one."
-    return "This token was replaced already. Regenerate the one that came after it." if token.is_replaced else ""
+    try:
+        tokens.check_renewable(token)
+    except Conflict as error:
+        return error.detail
+    return ""
 
 
 def base_url() -> str:

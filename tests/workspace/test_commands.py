@@ -9,12 +9,15 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from django.core import mail
 from django.db import connection
 from django.test import Client
 
 from cerby.environment import ROOT
+from tests.authenticator import Authenticator
 from tests.companies import PASSWORD, TESTS, Company
-from tests.terminal import run, support_commands
+from tests.console_world import everything_of, populate
+from tests.terminal import our_commands, run, support_commands
 from tests.workspace import strangers
 from workspace import audit, people
 from workspace.commands import WorkspaceCommand
@@ -45,6 +48,9 @@ TOWARDS_RIVAL: dict[str, Reach] = {
     "prune": lambda rival: ("--days", "1"),
     "connectors": lambda rival: (),
     "verify_accounts": lambda rival: ("acme",),
+    "regenerate_scim_token": lambda rival: (
+        "acme", strangers.everything(rival)["ScimToken"][0]["id"], "--owner", rival.owner.id,
+    ),
     "revoke_scim_token": lambda rival: ("acme", strangers.everything(rival)["ScimToken"][0]["id"]),
 }
 # These name nobody, so they succeed and stay at home; prune keeps what is younger than its days, whosever it is.
@@ -58,6 +64,22 @@ WITHIN_ACME = {
     "verify_audit",
     "workspace_status",
 }
+
+
+# What takes something away, or acts for a customer, with arguments that mean something of acme's.
+DESTRUCTIVE: dict[str, Reach] = {
+    "offboard": lambda acme: ("acme", acme.member.id, "--cause", "x"),
+    "orphans": lambda acme: ("acme", "--confirm"),
+    "prune": lambda acme: ("--days", "0"),
+    "purge_user": lambda acme: ("acme", acme.person("gone").id, "--yes"),
+    "purge_workspace": lambda acme: ("acme", "--yes", "--despite-people"),
+    "regenerate_scim_token": lambda acme: ("acme", "Okta", "--owner", acme.owner.id),
+    "reset_second_factor": lambda acme: ("acme", acme.member.id),
+    "retry_rotations": lambda acme: ("acme",),
+    "revoke_scim_token": lambda acme: ("acme", "Okta"),
+}
+# What operators run, on no customer: a process of the product, and a list of what can be set.
+OPERATORS = {"sweep", "settings"}
 
 
 def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +113,41 @@ def test_help_shows_an_example_that_parses(name: str) -> None:
     parser = command.create_parser("manage.py", name)
     assert f"manage.py {name} {command.example}" in parser.format_help()
     assert parser.parse_args(shlex.split(command.example))
+
+
+def test_every_command_of_ours_is_one_of_the_support_desk_s() -> None:
+    assert set(our_commands()) - set(support_commands()) == OPERATORS
+    assert set(TOWARDS_RIVAL) == set(support_commands())
+
+
+@pytest.mark.parametrize("name", sorted(our_commands()))
+def test_help_says_what_it_does_and_how_it_ends(name: str) -> None:
+    command = our_commands()[name]
+    parser = command.create_parser("manage.py", name)
+    assert len(command.help) > 20
+    if name in OPERATORS:
+        return
+    told = parser.format_help()
+    assert "exit codes:" in told
+    assert ("--dry-run" in told) == (name in DESTRUCTIVE)
+    for option in ("--format {table,json}", "--reason REASON"):
+        assert option in told
+    for action in parser._actions:
+        assert action.help, action.dest
+
+
+@pytest.mark.parametrize("name", sorted(DESTRUCTIVE))
+def test_a_dry_run_changes_nothing_and_tells_nobody(acme: Company, name: str) -> None:
+    populate(acme)
+    Authenticator.of(acme.member)
+    arguments = DESTRUCTIVE[name](acme)
+    if name == "purge_user":
+        people.deactivate(User.objects.get(pk=str(arguments[1])), actor=TESTS, reason="left")
+    before = everything_of(acme)
+    answer = run(name, *arguments, "--dry-run")
+    assert (answer.code, answer.data["dry_run"]) == (0, True)
+    assert everything_of(acme) == before
+    assert not mail.outbox
 
 
 ON_A_WORKSPACE = [name for name, command in support_commands().items() if isinstance(command, WorkspaceCommand)]

@@ -83,6 +83,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """What the list's file has, named as in `list_display`; the list's own columns if empty."""
     change_list_template = "admin/console/change_list.html"
     can_add = False
+    tools: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    """Pages that a list leads to: their names as addresses, icons, titles."""
     empty_icon = "inbox"
     empty_title = "Nothing here yet"
     empty_text = ""

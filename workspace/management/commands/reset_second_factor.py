@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from workspace import people, second_factor
 from workspace.commands import WorkspaceCommand
@@ -14,12 +15,18 @@ class Command(WorkspaceCommand):
         "Take away a person's second factor and end their sessions, once it is certain that it is they who ask."
         " The password stays; an Owner sets up a new second factor at the next sign-in."
     )
-    example = 'acme ada@acme.example --reason "ticket 4711, called back on the number in the contract"'
+    example = 'acme ada@acme.example --dry-run --reason "ticket 4711, called back on the number in the contract"'
 
     def arguments(self, parser: CommandParser) -> None:
         parser.add_argument("person", help="The person, by e-mail, userName or id.")
+        parser.add_argument("--dry-run", action="store_true", help="Show whose; change nothing.")
 
     def perform_in(self, workspace: Workspace, options: dict[str, Any]) -> None:
         user = people.named(workspace, options["person"])
-        second_factor.reset(user, actor=self.actor)
-        self.present({"id": user.pk, "user_name": user.user_name, "second_factor": "none"})
+        with transaction.atomic():
+            second_factor.reset(user, actor=self.actor)
+            transaction.set_rollback(options["dry_run"])
+        facts = {"id": user.pk, "user_name": user.user_name, "dry_run": options["dry_run"]}
+        self.present({**facts, "second_factor": "would be taken away" if options["dry_run"] else "none"})
+        if options["dry_run"]:
+            self.note("Nothing was changed.")
