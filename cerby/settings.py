@@ -316,6 +316,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Departures",
                 "items": [
                     {"title": "Offboardings", "icon": "person_off", "link": _page("rotation_offboarding")},
+                    {"title": "Exposures", "icon": "visibility", "link": _page("rotation_exposure")},
                     {"title": "Rotations", "icon": "autorenew", "link": _page("rotation_rotationjob")},
                     {"title": "Orphans", "icon": "family_restroom", "link": _page("rotation_orphan")},
                     {"title": "Lost access", "icon": "key_off", "link": _page("rotation_accessloss")},

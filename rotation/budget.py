@@ -13,9 +13,9 @@ from uuid_utils.compat import uuid7
 
 from rotation.connectors.base import Capabilities
 from rotation.models import FailedLogins
+from workspace.accounts import LEAST_FAILED_LOGINS
 from workspace.models import Account
 
-LEAST: Final = 2
 WINDOW: Final = timedelta(minutes=30)
 
 _PAY: Final = """
@@ -42,7 +42,7 @@ def limit_of(account: Account, capabilities: Capabilities) -> int | None:
     """
     own = account.lockout_budget
     limit = capabilities.failed_logins if own is None else own
-    return None if limit is None else max(LEAST, limit)
+    return None if limit is None else max(LEAST_FAILED_LOGINS, limit)
 
 
 def pay(account: Account, limit: int | None) -> None:

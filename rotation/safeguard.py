@@ -7,8 +7,10 @@ to run for it to be over.
 
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from rotation import jobs, queue, wake
@@ -16,7 +18,7 @@ from rotation.models import Decision, Exposure, MassRemoval, Offboarding, Rotati
 from rotation.states import JobState
 from workspace import audit, bulk, notices, statements
 from workspace.audit import Actor
-from workspace.errors import Refused
+from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import Account, Notice, Workspace
 from workspace.transactions import atomic
 
@@ -82,6 +84,40 @@ def still_held(workspace: Workspace | None) -> QuerySet[MassRemoval]:
     """Those that wait for an answer: of a workspace, or of all."""
     waiting = MassRemoval.objects.filter(decided_at=None, held_until__gt=timezone.now())
     return waiting if workspace is None else waiting.for_workspace(workspace)
+
+
+def answer(removal: MassRemoval, said: str, *, actor: Actor) -> int:
+    """`confirm` or `cancel` by its name; how many rotations begin or are called off. Raises Invalid, Refused."""
+    match said:
+        case "confirm":
+            return confirm(removal, actor=actor)
+        case "cancel":
+            return cancel(removal, actor=actor)
+    raise Invalid("The answer is “confirm” or “cancel”.", field="answer")
+
+
+def find(workspace: Workspace, removal_id: str | UUID) -> MassRemoval:
+    """Raises NotFound."""
+    try:
+        return MassRemoval.objects.for_workspace(workspace).get(pk=removal_id)
+    except (MassRemoval.DoesNotExist, ValidationError):
+        raise NotFound("There is no such removal of many people.") from None
+
+
+def listed(workspace: Workspace) -> QuerySet[MassRemoval]:
+    """The workspace's, newest first, each with how many rotations it holds back (`held`)."""
+    held = Count("jobs", filter=Q(jobs__held_until__isnull=False))
+    return MassRemoval.objects.for_workspace(workspace).annotate(held=held).order_by("-opened_at")
+
+
+def record(removal: Any) -> dict[str, Any]:
+    """One of `listed`, for programs."""
+    waits = removal.decided_at is None and removal.held_until > timezone.now()
+    return {
+        "id": removal.pk, "noticed_at": removal.opened_at, "removed": removal.removed, "people": removal.people,
+        "state": removal.decision or ("waits" if waits else "went_on"), "held_until": removal.held_until,
+        "rotations_held": removal.held, "answered_at": removal.decided_at,
+    }  # fmt: skip
 
 
 @atomic()

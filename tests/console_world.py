@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
 from rotation import jobs, offboarding
-from rotation.models import AccessLoss, MassRemoval, Offboarding, Orphan, RotationJob
+from rotation.models import AccessLoss, Exposure, MassRemoval, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
 from scim.models import ProvisioningEvent, ScimToken, SwitchOff, TokenClaim
 from tests.companies import PASSWORD, TESTS, Company, password_hash
@@ -127,6 +127,7 @@ ROWS: Final[dict[str, Callable[[Company], Model]]] = {
     "workspace_delivery": lambda company: Delivery.objects.for_workspace(company.workspace).get(notice__kind="orphan"),
     "workspace_webhookendpoint": lambda company: WebhookEndpoint.objects.for_workspace(company.workspace).get(),
     "rotation_offboarding": lambda company: Offboarding.objects.for_workspace(company.workspace).get(),
+    "rotation_exposure": lambda company: Exposure.objects.for_workspace(company.workspace).earliest("opened_at"),
     "rotation_orphan": lambda company: Orphan.objects.for_workspace(company.workspace).earliest("opened_at"),
     "rotation_accessloss": lambda company: AccessLoss.objects.for_workspace(company.workspace).earliest("at"),
     "rotation_massremoval": lambda company: MassRemoval.objects.for_workspace(company.workspace).get(),

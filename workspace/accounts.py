@@ -16,6 +16,8 @@ from workspace.models import Account, Reveal, SecretVersion, User, Workspace
 
 POINTING: Final = frozenset({"connector", "target", "admin_account"})
 """What decides to whom passwords are sent."""
+LEAST_FAILED_LOGINS: Final = 2
+"""One to see a wrong password rejected, one for the login after it that should succeed."""
 
 
 @transaction.atomic
@@ -24,6 +26,7 @@ def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | 
     if Account.objects.for_workspace(workspace).filter(name__iexact=name, archived_at=None).exists():
         raise Conflict(f"There is an account called {name} already.")
     _check_admin(workspace.id, fields.get("admin_account"))
+    _check_budget(fields.get("lockout_budget"))
     account = Account(workspace=workspace, name=name, **fields)
     if account.target:
         account.pointed_by = _person(account, actor)
@@ -47,6 +50,7 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
     if not names:
         return account
     _check_admin(account.workspace_id, fields.get("admin_account"), of=account)
+    _check_budget(fields.get("lockout_budget"))
     for name in names:
         setattr(account, name, fields[name])
     pointed = bool(POINTING.intersection(names))
@@ -145,6 +149,12 @@ def open_version(version: SecretVersion) -> Secret:
     return crypto.unseal(
         bytes(version.sealed), workspace=version.workspace_id, account=version.account_id, version=version.number
     )
+
+
+def _check_budget(failed_logins: int | None) -> None:
+    if failed_logins is not None and failed_logins < LEAST_FAILED_LOGINS:
+        detail = f"At least {LEAST_FAILED_LOGINS} failed logins, or nothing is ever tried."
+        raise Invalid(detail, field="lockout_budget")
 
 
 def _check_admin(workspace_id: UUID, admin: Account | None, *, of: Account | None = None) -> None:

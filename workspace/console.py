@@ -48,6 +48,25 @@ class Card:
     """Markup, made safe by whoever made it."""
 
 
+@dataclass(frozen=True)
+class Banner:
+    """One sentence above the home page's cards that wants an answer, and where it is given."""
+
+    text: str
+    link: str
+    link_text: str
+
+
+BannerMaker = Callable[[HttpRequest], list[Banner]]
+_BANNERS: Final[list[BannerMaker]] = []
+
+
+def home_banners(make: BannerMaker) -> BannerMaker:
+    """Show what `make` returns at the top of the home page; it is asked anew for each visitor."""
+    _BANNERS.append(make)
+    return make
+
+
 CardMaker = Callable[[HttpRequest], Card]
 _CARDS: Final[list[CardMaker]] = []
 
@@ -115,7 +134,10 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]  # unfold is untyped
         return page
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        home = {**(extra_context or {}), "cards": [make(request) for make in _CARDS], "refreshed": timezone.now()}
+        home = {
+            **(extra_context or {}), "cards": [make(request) for make in _CARDS],
+            "banners": [banner for make in _BANNERS for banner in make(request)], "refreshed": timezone.now(),
+        }  # fmt: skip
         if is_update(request):
             return TemplateResponse(request, "admin/console/home_cards.html", home)
         response: HttpResponse = super().index(request, home)

@@ -1,7 +1,9 @@
 """Verbs on the tenant itself."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -17,6 +19,8 @@ _NEEDED: Final = {
 }
 
 LONGEST_MINUTES: Final = 1440
+LONGEST_DAYS: Final = 3650
+LONGEST_HOURS: Final = 8760
 
 
 @transaction.atomic
@@ -65,6 +69,49 @@ def guard(
         "mass_removal_hold_minutes": mass_removal_hold_minutes,
     }  # fmt: skip
     return _configure(workspace, wanted, actor)
+
+
+@transaction.atomic
+def schedule(
+    workspace: Workspace, *, actor: Actor, time_zone: str, rotation_window_from: int, rotation_window_until: int,
+    rotate_every_days: int | None, verify_every_hours: int,
+) -> Workspace:  # fmt: skip
+    """Decide when passwords are changed and checked without anybody leaving; unchanged is no event.
+
+    Raises Invalid for an unknown time zone, and for numbers that cannot be.
+    """
+    if time_zone not in time_zones():
+        detail = f"There is no time zone {time_zone}. Take one of IANA's, such as Europe/Berlin."
+        raise Invalid(detail, field="time_zone")
+    for name, hour in (
+        ("rotation_window_from", rotation_window_from), ("rotation_window_until", rotation_window_until)
+    ):  # fmt: skip
+        if not 0 <= hour <= 23:
+            raise Invalid("An hour from 0 to 23.", field=name)
+    if rotate_every_days is not None and not 1 <= rotate_every_days <= LONGEST_DAYS:
+        raise Invalid(f"From 1 to {LONGEST_DAYS} days, or empty.", field="rotate_every_days")
+    if not 0 <= verify_every_hours <= LONGEST_HOURS:
+        raise Invalid(f"From 0 to {LONGEST_HOURS} hours.", field="verify_every_hours")
+    wanted = {
+        "time_zone": time_zone, "rotation_window_from": rotation_window_from,
+        "rotation_window_until": rotation_window_until, "rotate_every_days": rotate_every_days,
+        "verify_every_hours": verify_every_hours,
+    }  # fmt: skip
+    return _configure(workspace, wanted, actor)
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of the time zones that this machine knows."""
+    return frozenset(available_timezones())
+
+
+def zone_of(workspace: Workspace | None) -> ZoneInfo:
+    """The workspace's own time; UTC where it has none, or one that this machine does not know."""
+    try:
+        return ZoneInfo(workspace.time_zone if workspace else "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 def _configure(workspace: Workspace, wanted: Mapping[str, Any], actor: Actor) -> Workspace:

@@ -1,7 +1,20 @@
 """The console's pages of departures, and the pages of people, teams, grants and accounts with what departures add."""
 
-from rotation.admin import accounts, grants, home, jobs, losses, offboardings, orphans, people, removals, teams
+from rotation.admin import (
+    accounts,
+    exposures,
+    grants,
+    home,
+    jobs,
+    losses,
+    offboardings,
+    orphans,
+    people,
+    removals,
+    teams,
+)
 
 __all__ = [
-    "accounts", "grants", "home", "jobs", "losses", "offboardings", "orphans", "people", "removals", "teams",
+    "accounts", "exposures", "grants", "home", "jobs", "losses", "offboardings", "orphans", "people", "removals",
+    "teams",
 ]  # fmt: skip

@@ -13,6 +13,8 @@ from django import forms as django_forms
 from pydantic.fields import FieldInfo
 
 from rotation import connectors
+from rotation.passwords import Policy, generate
+from workspace import accounts, tenancy
 from workspace.admin import forms
 from workspace.errors import Invalid
 from workspace.models import Account, CharacterClass, Workspace
@@ -20,8 +22,11 @@ from workspace.models.accounts import default_classes
 
 PLAIN: Final[tuple[str, ...]] = (
     "name", "username", "connector", "is_privileged", "admin_account",
-    "password_length", "password_classes", "password_excluded",
+    "password_length", "password_classes", "password_excluded", "password_rules",
+    "rotate_every_days", "verify_every_hours", "lockout_budget",
 )  # fmt: skip
+
+LAST: Final = PLAIN[PLAIN.index("password_length"):]
 
 
 class AccountForm(forms.WorkspaceForm):
@@ -38,6 +43,25 @@ class AccountForm(forms.WorkspaceForm):
     password_excluded = forms.text(
         "Excluded characters", required=False, limit=64, help_text="Characters that the target does not accept."
     )
+    password_rules = forms.text(
+        "Password rules", required=False, limit=500,
+        help_text="What the target takes, in Apple's passwordrules syntax, such as “minlength: 12; required: lower;"
+        " required: digit; allowed: [-_.]”. Narrows the fields above.",
+    )  # fmt: skip
+    rotate_every_days = forms.number(
+        "Rotate every (days)", least=0, most=tenancy.LONGEST_DAYS, required=False,
+        help_text="A password of that age is changed by itself, within the workspace's hours. 0: only when somebody"
+        " leaves or asks. Empty: as the workspace says of privileged accounts.",
+    )  # fmt: skip
+    verify_every_hours = forms.number(
+        "Check every (hours)", least=0, most=tenancy.LONGEST_HOURS, required=False,
+        help_text="How often the stored password is tried on the target. 0: never. Empty: as the workspace says.",
+    )  # fmt: skip
+    lockout_budget = forms.number(
+        "Failed logins running", least=accounts.LEAST_FAILED_LOGINS, most=100, required=False,
+        help_text="How many Cerby may cause before it pauses for half an hour, so that the target does not lock the"
+        " login. Empty: what is usual for such a target.",
+    )  # fmt: skip
 
     def __init__(self, *args: Any, workspace: Workspace | None, account: Account | None = None, **kwargs: Any) -> None:
         super().__init__(*args, workspace=workspace, **kwargs)
@@ -47,7 +71,7 @@ class AccountForm(forms.WorkspaceForm):
         self._add_targets(account.target if account else {}, account.connector if account else "")
         if workspace is not None:
             self._add_admin(workspace, account)
-        last = [name for name in self.fields if name.startswith("password_")]
+        last = [name for name in self.fields if name in LAST]
         self.order_fields([name for name in self.fields if name not in last] + last)
 
     @property
@@ -82,7 +106,19 @@ class AccountForm(forms.WorkspaceForm):
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors:
             self._check_target()
+        if not self.errors:
+            self._check_policy()
         return data
+
+    def _check_policy(self) -> None:
+        """That some password fits what the account and its target ask for."""
+        values = self.values()
+        kind = connectors.REGISTRY[values["connector"]]
+        probe = Account(**{name: values[name] for name in values if name.startswith("password_")})
+        try:
+            generate(Policy.of(probe, target_rules=kind.capabilities.password_rules))
+        except Invalid as error:
+            self.refuse(error)
 
     def _check_target(self) -> None:
         values = self.values()

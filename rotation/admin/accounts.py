@@ -1,23 +1,25 @@
 """Accounts: what they are, who may use them, and how their passwords fare. A password itself is on no page."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from rotation import connectors
 from rotation.admin.account_form import PLAIN, AccountForm, as_text
+from rotation.admin.account_keeping import DRIFTS, OWNED, KeptAdmin, check_facts, drift_text, why_not_checked
 from rotation.admin.words import state_badge
+from rotation.jobs import RISK_ACCEPTED
 from rotation.models import RotationJob
 from rotation.states import JobState
 from workspace import access, accounts, authenticators
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, clipped, link, url, when
 from workspace.crypto import Secret
@@ -41,8 +43,15 @@ class PasswordFilter(ChoiceFilter):
         "stored": ("Stored", Q(password_set_at__isnull=False)),
         "missing": ("Not stored yet", Q(password_set_at=None)),
         "rotating": ("Being changed", Q(live_state__isnull=False)),
-        "human": ("Needs a person", Q(live_state=JobState.NEEDS_HUMAN)),
+        "human": ("Needs a person", Q(live_state=JobState.NEEDS_HUMAN) & ~Q(live_code=RISK_ACCEPTED)),
+        "drifted": ("Drifted: not the one on the target", Q(drifts=True)),
     }
+
+
+class OwnerFilter(ChoiceFilter):
+    title = "Owner"
+    parameter_name = "owner"
+    conditions = {"none": ("No Owner", Q(owned=False)), "some": ("Has an Owner", Q(owned=True))}
 
 
 class PasswordForm(forms.ActForm):
@@ -62,6 +71,8 @@ class AuthenticatorForm(forms.ActForm):
 class GrantForm(forms.ActForm):
     """A person or a team of the account's own workspace."""
 
+    asked_as: ClassVar[dict[str, str]] = {"expires_at": "last_day"}
+
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = User.objects.for_workspace(account.workspace).active()
@@ -69,6 +80,11 @@ class GrantForm(forms.ActForm):
         self.fields["team"] = forms.search("Team", teams, through=Grant, field="team", required=False)
         self.fields["user"] = forms.search("Or a person", people, through=Grant, field="user", required=False)
         self.fields["role"] = forms.options("Role", GrantRole.choices, initial=GrantRole.COLLABORATOR)
+        self.fields["last_day"] = forms.day(
+            "Last day", required=False,
+            help_text="For guests: after that day, in the workspace's time zone, this access ends by itself."
+            " Empty: no end.",
+        )  # fmt: skip
 
     def holder(self) -> User | Team:
         """Raises Invalid unless exactly one is named."""
@@ -80,11 +96,13 @@ class GrantForm(forms.ActForm):
 
 
 @admin.register(Account)
-class AccountAdmin(ConsoleAdmin):
+class AccountAdmin(KeptAdmin):
     """An account's page: its settings, its grants, its rotations. Versions are numbered, never shown."""
 
-    list_display = ("name", "username", "connector_name", "privileged", "password_set", "rotation", "grant_count")
-    list_filter = (PrivilegeFilter, PasswordFilter)
+    list_display = (
+        "name", "username", "connector_name", "privileged", "password_set", "rotation", "grant_count", "to_look_at",
+    )  # fmt: skip
+    list_filter = (PrivilegeFilter, PasswordFilter, OwnerFilter)
     search_fields = ("name", "username")
     search_help_text = "Name or user name"
     ordering = ("name",)
@@ -92,7 +110,10 @@ class AccountAdmin(ConsoleAdmin):
     empty_icon = "key"
     empty_title = "No accounts found"
     empty_text = "Add a shared login, enter its password, and grant a team access to it."
-    actions_detail = ("edit", "password", "authenticator", "forget_authenticator", "grant")
+    actions_detail = (
+        "edit", "password", "authenticator", "forget_authenticator", "check_now", "adopt", "reset", "grant", "rotate",
+    )  # fmt: skip
+    related = ("admin_account",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         current = SecretVersion.objects.current().filter(account=OuterRef("pk"))
@@ -100,6 +121,9 @@ class AccountAdmin(ConsoleAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).filter(archived_at=None).annotate(
             password_set_at=Subquery(current.values("visible_from")[:1]),
             live_state=Subquery(live.values("state")[:1]),
+            live_code=Subquery(live.values("failure_code")[:1]),
+            drifts=DRIFTS,
+            owned=OWNED,
             live_job=Subquery(live.values("pk")[:1]),
             live_grants=Count("grants", filter=Q(grants__ended_at=None)),
             codes_since=Subquery(Authenticator.objects.filter(account=OuterRef("pk")).values("enrolled_at")[:1]),
@@ -120,7 +144,11 @@ class AccountAdmin(ConsoleAdmin):
 
     @admin.display(description="Rotation")
     def rotation(self, account: Any) -> str:
-        return state_badge(account.live_state) if account.live_state else NOTHING
+        return live_badge(account) if account.live_state else NOTHING
+
+    @admin.display(description="To look at")
+    def to_look_at(self, account: Any) -> str:
+        return format_html_join(" ", "{}", ((each,) for each in warnings(account))) or NOTHING
 
     @admin.display(description="Grants", ordering="live_grants")
     def grant_count(self, account: Any) -> int:
@@ -129,8 +157,9 @@ class AccountAdmin(ConsoleAdmin):
     def detail(self, request: HttpRequest, obj: Any) -> Detail:
         badges: list[SafeString] = [badge("Privileged", "warning")] if obj.is_privileged else []
         if obj.live_state:
-            badges.append(state_badge(obj.live_state))
-        return Detail(facts(obj), [grants_of(obj), rotations_of(obj), versions_of(obj), history(obj)], badges)
+            badges.append(live_badge(obj))
+        sections = [grants_of(obj), rotations_of(obj), versions_of(obj), history(obj)]
+        return Detail(facts(obj), sections, [*badges, *warnings(obj)], drift_text(obj))
 
     def adding(self, request: HttpRequest) -> Act:
         form = AccountForm(bound(request), workspace=visitor(request).workspace)
@@ -213,16 +242,33 @@ class AccountAdmin(ConsoleAdmin):
             form = GrantForm(bound(request), account=account)
 
             def give(data: dict[str, Any]) -> str:
-                given = access.grant(account, form.holder(), actor=actor(request), role=data["role"])
-                return f"{given.holder} can use {account} now."
+                until = forms.end_of(data["last_day"], account.workspace)
+                given = access.grant(account, form.holder(), actor=actor(request), role=data["role"], expires_at=until)
+                return f"{given.holder} can use {account} now{f', until {until:%Y-%m-%d %H:%M %Z}' if until else ''}."
 
             return Act(f"Grant access to {account}", "Grant access", form, give)
 
         return self.act_on(request, object_id, make)
 
     def offered(self, request: HttpRequest, obj: Any) -> Sequence[str]:
-        able = {"authenticator": takes_codes(obj), "forget_authenticator": obj.codes_since is not None}
+        able = {
+            "authenticator": takes_codes(obj), "forget_authenticator": obj.codes_since is not None,
+            "check_now": not why_not_checked(obj), "adopt": obj.drifts,
+            "reset": obj.drifts and obj.admin_account_id is not None,
+        }  # fmt: skip
         return [name for name in self.actions_detail if able.get(name, True)]
+
+
+def live_badge(account: Any) -> SafeString:
+    """Of the rotation that is not over; `live_state` and `live_code` are annotated."""
+    if account.live_state == JobState.NEEDS_HUMAN and account.live_code == RISK_ACCEPTED:
+        return badge("Risk accepted", "info")
+    return state_badge(account.live_state)
+
+
+def warnings(account: Any) -> list[SafeString]:
+    found = [badge("Password drifted", "danger")] if account.drifts else []
+    return found if account.owned else [*found, badge("No Owner", "warning")]
 
 
 def takes_codes(account: Account) -> bool:
@@ -246,6 +292,11 @@ def facts(account: Any) -> list[Fact]:
         Fact("New passwords", f"{account.password_length} characters: "
              + ", ".join(classes.get(name, name).lower() for name in account.password_classes)),
     ]  # fmt: skip
+    known += check_facts(account)
+    if account.password_rules:
+        known.append(Fact("Password rules", format_html("<code>{}</code>", account.password_rules)))
+    if account.lockout_budget:
+        known.append(Fact("Failed logins running", f"{account.lockout_budget} at most"))
     if account.codes_since:
         known.append(Fact("Authenticator", f"stored {when(account.codes_since)}"))
     if account.password_excluded:
@@ -263,11 +314,11 @@ def grants_of(account: Account) -> Section:
     grants = account.grants.filter(ended_at=None).select_related("user", "team", "account").order_by("granted_at")
     return Section(
         "Who can use it",
-        ("Given to", "", "Role", "Since", ""),
+        ("Given to", "", "Role", "Since", "Until", ""),
         [
             [
                 link(grant.holder), "team" if grant.team_id else "person", grant.get_role_display(),
-                when(grant.granted_at), button(url(grant, "end"), "End"),
+                when(grant.granted_at), when(grant.expires_at), button(url(grant, "end"), "End"),
             ]
             for grant in grants
         ],

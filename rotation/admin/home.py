@@ -1,5 +1,7 @@
 """What the home page says about departures and rotations."""
 
+from typing import Final
+
 from django.db.models import Count, Min, Q
 from django.http import HttpRequest
 from django.urls import reverse
@@ -10,9 +12,11 @@ from rotation.admin.jobs import WAITS_FOR_A_PERSON
 from rotation.models import Exposure, Offboarding, RotationJob
 from rotation.states import FINISHED, JobState
 from workspace.admin.base import visitor
-from workspace.admin.parts import when
-from workspace.console import Card, Figure, home_card
+from workspace.admin.parts import url, when
+from workspace.console import Banner, Card, Figure, home_banners, home_card
 from workspace.models import Workspace
+
+BANNERS: Final = 5
 
 
 @home_card
@@ -21,7 +25,9 @@ def departures(request: HttpRequest) -> Card:
     exposures, offboardings = Exposure.objects.open(), Offboarding.objects.filter(completed_at=None)
     if workspace is not None:
         exposures, offboardings = exposures.for_workspace(workspace), offboardings.for_workspace(workspace)
-    page = f"{reverse('admin:rotation_offboarding_changelist')}?state=open"
+    offboarding_list, exposure_list = (
+        f"{reverse(f'admin:rotation_{name}_changelist')}?state=open" for name in ("offboarding", "exposure")
+    )
     found = exposures.aggregate(still=Count("pk"), oldest=Min("opened_at"))
     still, oldest = found["still"], found["oldest"]
     note = format_html("the oldest began {}", when(oldest)) if oldest else ""
@@ -29,8 +35,8 @@ def departures(request: HttpRequest) -> Card:
         "Departures",
         "person_off",
         [
-            Figure("Open exposures", still, page, "warning" if still else "success", note),
-            Figure("Open offboardings", offboardings.count(), page),
+            Figure("Open exposures", still, exposure_list, "warning" if still else "success", note),
+            Figure("Open offboardings", offboardings.count(), offboarding_list),
             *_waiting(workspace),
         ],
     )
@@ -45,6 +51,20 @@ def _waiting(workspace: Workspace | None) -> list[Figure]:
         page = f"{reverse('admin:rotation_massremoval_changelist')}?state=waiting"
         figures.insert(0, Figure("Removals of many people: answer", removals, page, "danger"))
     return figures
+
+
+@home_banners
+def held_removals(request: HttpRequest) -> list[Banner]:
+    """Removals of many people that wait for an Owner's answer."""
+    held = safeguard.still_held(visitor(request).workspace).select_related("workspace")
+    return [
+        Banner(
+            f"{removal.removed} of {removal.people} people of {removal.workspace} were deactivated at once. Their"
+            f" access has ended; rotations wait for your answer until {removal.held_until:%H:%M} UTC.",
+            url(removal), "Were they meant to leave?",
+        )
+        for removal in held[:BANNERS]
+    ]  # fmt: skip
 
 
 @home_card

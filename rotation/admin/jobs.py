@@ -19,7 +19,7 @@ from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_of, clipped, lasting, link, when
 from workspace.crypto import Secret
-from workspace.errors import CerbyError, Invalid
+from workspace.errors import Invalid
 from workspace.models import Account
 
 SHOWN: Final = 200
@@ -60,13 +60,7 @@ class AdminAccountForm(forms.ActForm):
 class RiskForm(forms.TypedForm):
     last_day = forms.day("Accepted until the end of", help_text="Within a year, in the workspace's time zone.")
     reason = forms.text("Reason", limit=300, help_text="Shown to auditors, on the certificates of those who left.")
-
-    def refuse(self, error: CerbyError) -> None:
-        """The verb knows the day as a moment."""
-        if getattr(error, "field", "") == "until":
-            self.add_error("last_day", error.detail)
-        else:
-            super().refuse(error)
+    asked_as: ClassVar[dict[str, str]] = {"until": "last_day"}
 
 
 class WordForm(forms.TypedForm):

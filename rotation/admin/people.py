@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django import forms as django_forms
@@ -35,6 +35,7 @@ class DeletionFilter(ChoiceFilter):
 
 class GuestForm(forms.ActForm):
     last_day = forms.day("Last day", required=False, help_text="In the workspace's time zone. Empty: no guest.")
+    asked_as: ClassVar[dict[str, str]] = {"expires_at": "last_day"}
 
 
 class RestoreForm(forms.ActForm):

@@ -1,6 +1,7 @@
 """Rotations on a schedule: the age of a password, and the hours in which they may begin."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -9,11 +10,14 @@ from rotation import jobs, schedule
 from rotation.models import RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
+from tests.console_world import text_of
 from tests.rotation.model_target import Server
 from tests.rotation.running import run
-from workspace import accounts
+from tests.workspace.test_admin_acts import page, post
+from workspace import accounts, tenancy
 from workspace.crypto import Secret
-from workspace.models import Account, SecretVersion, Workspace
+from workspace.errors import Invalid
+from workspace.models import Account, AuditEvent, SecretVersion, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -88,3 +92,70 @@ def test_on_demand_is_asked_for_once(acme: Company, server: Server) -> None:
     again = jobs.on_demand(acme.account, actor=TESTS, cause="A person asked for it")
     assert first == again
     assert run(first).state == JobState.DONE
+
+
+def test_privileged_accounts_follow_the_workspace_where_they_say_nothing_themselves(
+    acme: Company, rival: Company
+) -> None:
+    """Router is privileged, the newsletter is not, and the safe has an interval of its own."""
+    for name, own, privileged in (("Newsletter", None, False), ("Safe", 365, True), ("Never", 0, True)):
+        account = accounts.create(
+            acme.workspace, name, actor=TESTS, password=Secret("x"), is_privileged=privileged
+        )
+        every(account, own, aged=91)
+    for company in (acme, rival):
+        every(company.account, None, aged=91)
+    assert schedule.begin_due() == 0
+    Workspace.objects.filter(pk=acme.workspace.pk).update(rotate_every_days=90)
+    assert schedule.begin_due() == 1
+    assert RotationJob.objects.get().account == acme.account
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "America"])
+def test_a_zone_that_nobody_knows_stops_no_schedule(acme: Company, rival: Company, zone: str) -> None:
+    Workspace.objects.filter(pk=acme.workspace.pk).update(time_zone=zone)
+    for company in (acme, rival):
+        every(company.account, 1, aged=9)
+    assert schedule.begin_due() == 2
+
+
+# What an Owner sets
+
+WANTED = {
+    "time_zone": "Asia/Kolkata", "rotation_window_from": 22, "rotation_window_until": 4, "rotate_every_days": 90,
+    "verify_every_hours": 12,
+}  # fmt: skip
+
+
+def test_an_owner_sets_the_schedule(acme: Company, rival: Company) -> None:
+    shown = post(acme.browser(), page(acme.workspace, "schedule"), **WANTED)
+    assert "privileged accounts every 90 days, from 22:00 to 4:00, Asia/Kolkata" in shown
+    acme.workspace.refresh_from_db()
+    assert {name: getattr(acme.workspace, name) for name in WANTED} == WANTED
+    assert AuditEvent.objects.get(verb="workspace.configured").detail == WANTED
+    post(acme.browser(), page(acme.workspace, "schedule"), **{**WANTED, "rotate_every_days": ""})
+    assert Workspace.objects.get(pk=acme.workspace.pk).rotate_every_days is None
+    assert Workspace.objects.get(pk=rival.workspace.pk).time_zone == "UTC"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"time_zone": "Mars/Olympus"}, {"time_zone": ""}, {"rotation_window_from": 24}, {"rotation_window_until": -1},
+        {"rotate_every_days": 0}, {"verify_every_hours": -1},
+    ],
+)  # fmt: skip
+def test_a_schedule_that_cannot_be_is_refused_by_the_page_and_by_the_verb(
+    acme: Company, wrong: dict[str, Any]
+) -> None:
+    post(acme.browser(), page(acme.workspace, "schedule"), **{**WANTED, **wrong})
+    with pytest.raises(Invalid):
+        tenancy.schedule(acme.workspace, actor=TESTS, **{**WANTED, **wrong})
+    assert Workspace.objects.get(pk=acme.workspace.pk).time_zone == "UTC"
+
+
+def test_a_stored_zone_that_nobody_knows_is_said_and_mended(acme: Company) -> None:
+    Workspace.objects.filter(pk=acme.workspace.pk).update(time_zone="Mars/Olympus")
+    assert "“Mars/Olympus” is not known here" in text_of(acme.browser(), page(acme.workspace))
+    post(acme.browser(), page(acme.workspace, "schedule"), **WANTED)
+    assert "Mars/Olympus” is not known" not in text_of(acme.browser(), page(acme.workspace))

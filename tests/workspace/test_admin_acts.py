@@ -1,5 +1,6 @@
 """What an Owner does in the console to people, teams, grants and the audit log: each act does what its verb does."""
 
+from datetime import timedelta
 from typing import Any
 
 import pgtrigger
@@ -55,11 +56,16 @@ def test_every_act_there_is_has_a_test() -> None:
         "rotation_rotationjob_withdraw_risk",
         "scim_scimtoken_regenerate",
         "scim_scimtoken_revoke",
+        "workspace_account_adopt",
         "workspace_account_authenticator",
+        "workspace_account_check_now",
         "workspace_account_edit",
         "workspace_account_forget_authenticator",
         "workspace_account_grant",
         "workspace_account_password",
+        "workspace_account_reset",
+        "workspace_account_rotate",
+        "workspace_account_rotate_many",
         "workspace_auditevent_export",
         "workspace_auditevent_verify",
         "workspace_delivery_send_again",
@@ -89,6 +95,7 @@ def test_every_act_there_is_has_a_test() -> None:
         "workspace_workspace_guard",
         "workspace_workspace_limit_hosts",
         "workspace_workspace_notifications",
+        "workspace_workspace_schedule",
     }  # fmt: skip
 
 
@@ -259,10 +266,37 @@ def test_a_managed_team_is_read_only(acme: Company) -> None:
 def test_a_teams_page_lists_members_and_accounts(acme: Company) -> None:
     sections = {section.title: section for section in acme.browser().get(page(acme.team)).context["detail"].sections}
     assert sections["Members"].rows[0][1] == "member@acme.example"
+    assert "Okta" in sections["Members"].rows[0][2]
     assert "Router" in sections["Accounts its members can use"].rows[0][0]
 
 
+def test_a_team_says_when_a_push_last_changed_it(acme: Company) -> None:
+    pushed = teams.create(acme.workspace, "Pushed", actor=TESTS, managed=True)
+    assert "none seen yet" in text_of(acme.browser(), page(pushed))
+    assert "Last change by push" not in text_of(acme.browser(), page(acme.team))
+    teams.add_members(pushed, [acme.member.pk], actor=Actor("token", None, "Okta"))
+    assert "none seen yet" not in text_of(acme.browser(), page(pushed))
+    rows = acme.browser().get("/admin/workspace/team/").context["cl"].result_list
+    assert {team.display_name: team.pushed_at is not None for team in rows} == {"Operations": False, "Pushed": True}
+
+
 # Grants
+
+
+def test_a_guest_is_given_access_with_a_last_day(acme: Company) -> None:
+    day = timezone.now().date() + timedelta(days=9)
+    given = {"user": str(acme.owner.pk), "role": "collaborator"}
+    assert "in the past" in post(acme.browser(), page(acme.account, "grant"), **given, last_day="2020-01-01")
+    assert f"until {day + timedelta(days=1)} 00:00 UTC" in post(
+        acme.browser(), page(acme.account, "grant"), **given, last_day=day.isoformat()
+    )
+    grant = Grant.objects.get(user=acme.owner)
+    assert grant.expires_at is not None
+    assert grant.expires_at.date() == day + timedelta(days=1)
+    for path in (page(acme.account), page(acme.owner), "/admin/workspace/grant/"):
+        assert grant.expires_at.isoformat() in text_of(acme.browser(), path)
+    found = acme.browser().get("/admin/workspace/grant/?state=guest").context["cl"]
+    assert list(found.queryset) == [grant]
 
 
 def test_a_grant_is_ended_with_its_reason(acme: Company) -> None:

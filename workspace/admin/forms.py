@@ -2,8 +2,7 @@
 
 import re
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.db.models import Model, QuerySet
@@ -20,6 +19,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from workspace import tenancy
 from workspace.errors import CerbyError
 from workspace.models import Workspace
 from workspace.reauthentication import ReauthenticationForm
@@ -30,9 +30,13 @@ MAX_PASSWORD: Final = 1024
 class ActForm(forms.Form):
     """What a page asks before it does something. Without fields it only asks for the click."""
 
+    asked_as: ClassVar[dict[str, str]] = {}
+    """By what a verb calls a value, the field that it was made from, where that has another name."""
+
     def refuse(self, error: CerbyError) -> None:
         """Show a verb's refusal beside the field it is about, in either spelling (`userName`, `user_name`)."""
         name = re.sub(r"([A-Z])", lambda match: f"_{match.group(1).lower()}", getattr(error, "field", ""))
+        name = self.asked_as.get(name, name)
         self.add_error(name if name in self.fields else None, error.detail)
 
 
@@ -99,13 +103,12 @@ def end_of(chosen: date | None, workspace: Workspace | None) -> datetime | None:
     """The end of a day, in the workspace's time zone."""
     if chosen is None:
         return None
-    zone = ZoneInfo(workspace.time_zone if workspace else "UTC")
-    return datetime.combine(chosen + timedelta(days=1), time.min, tzinfo=zone)
+    return datetime.combine(chosen + timedelta(days=1), time.min, tzinfo=tenancy.zone_of(workspace))
 
 
 def last_day(moment: datetime | None, workspace: Workspace | None) -> date | None:
     """The day whose end a moment is: what `end_of` was made from."""
-    zone = ZoneInfo(workspace.time_zone if workspace else "UTC")
+    zone = tenancy.zone_of(workspace)
     return (moment - timedelta(microseconds=1)).astimezone(zone).date() if moment else None
 
 

@@ -1,7 +1,7 @@
 """Grants: who was given which account, and until when."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
@@ -21,7 +21,11 @@ ENDED_HERE = "Ended by an Owner."
 class GrantStateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
-    conditions = {"live": ("Live", Q(ended_at=None)), "ended": ("Ended", Q(ended_at__isnull=False))}
+    conditions = {
+        "live": ("Live", Q(ended_at=None)),
+        "guest": ("Live, with a last day", Q(ended_at=None, expires_at__isnull=False)),
+        "ended": ("Ended", Q(ended_at__isnull=False)),
+    }
 
 
 class HolderFilter(ChoiceFilter):
@@ -46,6 +50,7 @@ class RoleForm(forms.ActForm):
 
 class ExpiryForm(forms.ActForm):
     last_day = forms.day("Last day", required=False, help_text="In the workspace's time zone. Empty: no end.")
+    asked_as: ClassVar[dict[str, str]] = {"expires_at": "last_day"}
 
 
 class GrantAdmin(ConsoleAdmin):
@@ -54,7 +59,7 @@ class GrantAdmin(ConsoleAdmin):
     end_grant: Callable[..., bool] = staticmethod(access.end)
     change_role: Callable[..., Grant] = staticmethod(access.change_role)
 
-    list_display = ("holder_name", "kind", "account", "role", "state", "granted", "ended", "end_reason")
+    list_display = ("holder_name", "kind", "account", "role", "state", "granted", "until", "ended", "end_reason")
     list_filter = (GrantStateFilter, HolderFilter, GrantRoleFilter)
     search_fields = ("account__name", "user__user_name", "user__email", "user__display_name", "team__display_name")
     search_help_text = "Account, person or team"
@@ -75,11 +80,17 @@ class GrantAdmin(ConsoleAdmin):
 
     @admin.display(description="State", ordering="ended_at")
     def state(self, grant: Grant) -> SafeString:
-        return badge("Ended") if grant.ended_at else badge("Live", "success")
+        if grant.ended_at:
+            return badge("Ended")
+        return badge("Guest", "info") if grant.expires_at else badge("Live", "success")
 
     @admin.display(description="Since", ordering="granted_at")
     def granted(self, grant: Grant) -> str:
         return when(grant.granted_at)
+
+    @admin.display(description="Until", ordering="expires_at")
+    def until(self, grant: Grant) -> str:
+        return when(grant.expires_at)
 
     @admin.display(description="Ended", ordering="ended_at")
     def ended(self, grant: Grant) -> str:

@@ -69,7 +69,7 @@ SUBJECT_PAGES: Final[dict[str, str]] = {
     model: f"admin:{app}_{model}_change"
     for app, models in {
         "workspace": ("user", "team", "account", "workspace", "notice", "delivery", "webhookendpoint"),
-        "rotation": ("offboarding", "rotationjob", "massremoval", "accessloss", "orphan"),
+        "rotation": ("offboarding", "exposure", "rotationjob", "massremoval", "accessloss", "orphan"),
         "scim": ("scimtoken",),
     }.items()
     for model in models

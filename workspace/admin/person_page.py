@@ -77,13 +77,16 @@ def accounts_of(user: User) -> Section:
     grants = Grant.objects.filter(through, ended_at=None, account__archived_at=None).select_related("account", "team")
     return Section(
         "Accounts they can use",
-        ("Account", "Through", "As", "Since"),
+        ("Account", "Through", "As", "Since", "Until"),
         [
-            [account_link(grant.account), _through(grant.team), grant.get_role_display(), when(grant.granted_at)]
+            [
+                account_link(grant.account), _through(grant.team), grant.get_role_display(), when(grant.granted_at),
+                when(grant.expires_at),
+            ]
             for grant in grants.order_by("account__name", "granted_at")
         ],
         "No account is within this person's reach.",
-    )
+    )  # fmt: skip
 
 
 def reveals_of(user: User) -> Section:

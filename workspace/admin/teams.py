@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -17,7 +17,7 @@ from workspace.admin.grants import what_follows
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, when
 from workspace.admin.person_page import account_link, provider_badge
-from workspace.models import Team, TeamMembership, User
+from workspace.models import AuditEvent, Team, TeamMembership, User
 
 MEMBERS_SHOWN = 200
 
@@ -71,7 +71,7 @@ class TeamAdmin(ConsoleAdmin):
 
     remove_members: Callable[..., Any] = staticmethod(teams.remove_members)
 
-    list_display = ("display_name", "members", "accounts", "provider", "state")
+    list_display = ("display_name", "members", "accounts", "provider", "pushed", "state")
     list_filter = (TeamStateFilter, TeamManagedFilter)
     search_fields = ("display_name",)
     search_help_text = "Name"
@@ -83,7 +83,9 @@ class TeamAdmin(ConsoleAdmin):
     actions_detail = ("rename", "add_member", "remove_member")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        told = AuditEvent.objects.filter(subject_id=OuterRef("pk"), actor_kind="token").values("subject_id")
         rows: QuerySet[Any] = super().get_queryset(request).annotate(
+            pushed_at=Subquery(told.annotate(last=Max("at")).values("last")),
             member_count=Count("memberships", filter=Q(memberships__left_at=None), distinct=True),
             grant_count=Count("grants", filter=Q(grants__ended_at=None), distinct=True),
         )  # fmt: skip
@@ -101,17 +103,24 @@ class TeamAdmin(ConsoleAdmin):
     def provider(self, team: Team) -> str:
         return provider_badge(team)
 
+    @admin.display(description="Last change seen")
+    def pushed(self, team: Any) -> str:
+        """By the identity provider's push."""
+        return when(team.pushed_at)
+
     @admin.display(description="State", ordering="disbanded_at")
     def state(self, team: Team) -> SafeString:
         return badge("Disbanded") if team.disbanded_at else badge("In use", "success")
 
-    def detail(self, request: HttpRequest, obj: Team) -> Detail:
+    def detail(self, request: HttpRequest, obj: Any) -> Detail:
         facts = [
             Fact("Managed by", "Okta (SCIM)" if obj.provisioned_at else "This workspace"),
             Fact("externalId", obj.external_id or NOTHING),
             Fact("Created", when(obj.created_at)),
             Fact("Changed", when(obj.updated_at)),
         ]
+        if obj.provisioned_at or obj.pushed_at:
+            facts.append(Fact("Last change by push", when(obj.pushed_at) if obj.pushed_at else "none seen yet"))
         if obj.disbanded_at:
             facts.append(Fact("Disbanded", when(obj.disbanded_at)))
         managed = "Okta manages this team. Its name and members are changed there and arrive by group push."
@@ -192,10 +201,10 @@ def members_of(team: Team) -> Section:
     local = not read_only(team)
     return Section(
         "Members",
-        ("Person", "userName", "Since", ""),
+        ("Person", "userName", "Managed by", "Since", ""),
         [
             [
-                link(row.user), row.user.user_name, when(row.joined_at),
+                link(row.user), row.user.user_name, provider_badge(row.user), when(row.joined_at),
                 button(f"{remove}?person={row.user_id}", "Remove") if local else "",
             ]
             for row in rows[:MEMBERS_SHOWN]
@@ -209,7 +218,10 @@ def accounts_of(team: Team) -> Section:
     grants = team.grants.filter(ended_at=None).select_related("account").order_by("account__name")
     return Section(
         "Accounts its members can use",
-        ("Account", "As", "Since"),
-        [[account_link(grant.account), grant.get_role_display(), when(grant.granted_at)] for grant in grants],
+        ("Account", "As", "Since", "Until"),
+        [
+            [account_link(grant.account), grant.get_role_display(), when(grant.granted_at), when(grant.expires_at)]
+            for grant in grants
+        ],
         "This team was given no account. Grant it access on an account's page.",
     )

@@ -1,6 +1,6 @@
 """Workspaces: for platform staff the list of customers, for an Owner their own."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import admin
@@ -18,25 +18,62 @@ from workspace.models import NoticeSettings, RotationPolicy, Workspace
 
 
 class SettingsForm(forms.ActForm):
-    rotation_policy = forms.options("A departure rotates", RotationPolicy.choices)
+    rotation_policy = forms.options(
+        "A departure rotates", RotationPolicy.choices,
+        help_text="Of the accounts whose password a leaver could have known, these get a new one at once. The others"
+        " are written down as left alone.",
+    )  # fmt: skip
     provider_assigns_owner = forms.switch(
         "The identity provider may make Owners",
         help_text="Roles sent over SCIM then make and unmake Owners. Off: that is done here.",
     )
 
 
+class ScheduleForm(forms.ActForm):
+    time_zone = forms.options(
+        "Time zone", [(name, name) for name in sorted(tenancy.time_zones())],
+        help_text="The hours below, and the last days of guests, are in this zone.",
+    )  # fmt: skip
+    rotation_window_from = forms.number(
+        "Scheduled rotations begin from (hour)", least=0, most=23, initial=0,
+        help_text="0 to 23. Departures are never kept waiting by these hours.",
+    )  # fmt: skip
+    rotation_window_until = forms.number(
+        "and before (hour)", least=0, most=23, initial=0,
+        help_text="A smaller hour than the first goes past midnight; the same hour twice: at any time.",
+    )  # fmt: skip
+    rotate_every_days = forms.number(
+        "Rotate privileged accounts every (days)", least=1, most=tenancy.LONGEST_DAYS, required=False,
+        help_text="Passwords of that age are changed by themselves, those changed by hand are asked for. An account's"
+        " own number counts more. Empty: only when somebody leaves or asks.",
+    )  # fmt: skip
+    verify_every_hours = forms.number(
+        "Check stored passwords every (hours)", least=0, most=tenancy.LONGEST_HOURS, initial=24,
+        help_text="Each is tried on its target; you are told when somebody changed it there. 0: never.",
+    )  # fmt: skip
+
+
 class GuardForm(forms.ActForm):
-    rotate_on_access_loss = forms.options("Losing access rotates", RotationPolicy.choices)
-    mass_removal_people = forms.number("A removal of many is at least (people)", least=1, most=10_000, initial=10)
+    rotate_on_access_loss = forms.options(
+        "Losing access rotates", RotationPolicy.choices,
+        help_text="For people who stay and lose an account: of those accounts, these get a new password.",
+    )  # fmt: skip
+    mass_removal_people = forms.number(
+        "A removal of many is at least (people)", least=1, most=10_000, initial=10,
+        help_text="Fewer departures than this are never held back.",
+    )  # fmt: skip
     mass_removal_percent = forms.number(
-        "and more than (percent of the people)", least=0, most=100, initial=20, help_text="100: never."
-    )
+        "and more than (percent of the people)", least=0, most=100, initial=20,
+        help_text="0: that many people are always held back; 100: never.",
+    )  # fmt: skip
     mass_removal_window_minutes = forms.number(
-        "within (minutes)", least=1, most=tenancy.LONGEST_MINUTES, initial=60
-    )
+        "within (minutes)", least=1, most=tenancy.LONGEST_MINUTES, initial=60,
+        help_text="Departures that are further apart do not count together.",
+    )  # fmt: skip
     mass_removal_hold_minutes = forms.number(
-        "Then rotations wait for an answer for (minutes)", least=1, most=tenancy.LONGEST_MINUTES, initial=60
-    )
+        "Then rotations wait for an answer for (minutes)", least=1, most=tenancy.LONGEST_MINUTES, initial=60,
+        help_text="Access ends at once all the same. Nobody answers in that time: the rotations begin by themselves.",
+    )  # fmt: skip
 
 
 class HostsForm(forms.ActForm):
@@ -47,7 +84,9 @@ class HostsForm(forms.ActForm):
 
 
 class NotificationsForm(forms.ActForm):
-    mail_kinds = forms.several("Tell the Owners by mail", KIND_CHOICES)
+    mail_kinds = forms.several(
+        "Tell the Owners by mail", KIND_CHOICES, help_text="What is not ticked still stands under Notices."
+    )
     exposure_hours = forms.number(
         "An exposure is open for long after (hours)", least=1, most=notices.LONGEST, initial=24,
         help_text="A password that a leaver could have known and that is not proved dead by then is told of.",
@@ -65,7 +104,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     list_display = ("name", "slug", "rotation_policy", "created")
     search_fields = ("name", "slug")
     ordering = ("name",)
-    actions_detail = ("configure", "guard", "notifications", "limit_hosts")
+    actions_detail = ("configure", "schedule", "guard", "notifications", "limit_hosts")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = ModelAdmin.get_queryset(self, request)
@@ -93,11 +132,14 @@ class WorkspaceAdmin(ConsoleAdmin):
                 f"at least {obj.mass_removal_people} and more than {obj.mass_removal_percent} % of the people within"
                 f" {obj.mass_removal_window_minutes} min; rotations then wait {obj.mass_removal_hold_minutes} min",
             ),
+            Fact("Scheduled rotations", schedule_text(obj)),
+            Fact("Passwords are checked", f"every {obj.verify_every_hours} h" if obj.verify_every_hours else "never"),
             Fact("The identity provider may make Owners", "yes" if obj.provider_assigns_owner else "no"),
             Fact("Targets may be on", ", ".join(obj.target_hosts) or "any host"),
             Fact("Since", when(obj.created_at)),
         ]
-        return Detail(facts, [history(obj)])
+        unknown = "" if obj.time_zone in tenancy.time_zones() else UNKNOWN_ZONE.format(obj.time_zone)
+        return Detail(facts, [history(obj)], notice=unknown)
 
     @button_for("Settings", url_path="settings", icon="tune")
     def configure(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -119,6 +161,24 @@ class WorkspaceAdmin(ConsoleAdmin):
             return Act(f"Settings of {workspace}", "Save", form, decide, text=(
                 "What a departure rotates counts for departures from now on; rotations under way go on.",
             ))  # fmt: skip
+
+        return self.act_on(request, object_id, make)
+
+    @button_for("Schedule", url_path="schedule", icon="schedule")
+    def schedule(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def make(workspace: Workspace) -> Act:
+            def decide(data: dict[str, Any]) -> str:
+                tenancy.schedule(workspace, actor=actor(request), **data)
+                return "The schedule is in force from now on."
+
+            initial = {name: getattr(workspace, name) for name in ScheduleForm.base_fields}
+            if workspace.time_zone not in tenancy.time_zones():
+                initial["time_zone"] = "UTC"
+            return Act(
+                f"When passwords of {workspace} are changed and checked", "Save",
+                ScheduleForm(bound(request), initial=initial), decide,
+                text=("What happens without anybody leaving. Departures and lost access rotate at once, at any hour.",),
+            )  # fmt: skip
 
         return self.act_on(request, object_id, make)
 
@@ -179,3 +239,14 @@ class WorkspaceAdmin(ConsoleAdmin):
             )  # fmt: skip
 
         return self.act_on(request, object_id, make)
+
+
+UNKNOWN_ZONE: Final = "The time zone “{}” is not known here, so UTC is used. Choose another under Schedule."
+
+
+def schedule_text(workspace: Workspace) -> str:
+    """How old privileged passwords become, and at which hours they are changed."""
+    first, last = workspace.rotation_window_from, workspace.rotation_window_until
+    hours = "at any hour" if first == last else f"from {first}:00 to {last}:00, {workspace.time_zone}"
+    days = workspace.rotate_every_days
+    return f"privileged accounts every {days} days, {hours}" if days else f"by each account's own interval, {hours}"

@@ -34,7 +34,8 @@ class Account(TenantModel):
     `admin_account` is an account on the same target whose password may reset this one. `password_rules` are in Apple's
     passwordrules syntax and narrow the other `password_…` fields. `lockout_budget` is how many failed logins running we
     may cause (empty: what the connector says), `verify_every_hours` how often the stored password is checked (empty: as
-    the workspace says, 0: never), `rotate_every_days` how old a password may become (empty: as old as it likes).
+    the workspace says, 0: never), `rotate_every_days` how old a password may become (empty: as the workspace says of
+    privileged accounts, 0: as old as it likes).
     """
 
     name = models.CharField(max_length=120)

@@ -28,7 +28,8 @@ class Workspace(models.Model):
 
     Rotations on a schedule begin between the hours `rotation_window_from` and `rotation_window_until` of `time_zone`
     (IANA), over midnight where the second is the smaller; both the same: at any time. `target_hosts` are the hosts that
-    targets may be on (`workspace.hosts`), none meaning any.
+    targets may be on (`workspace.hosts`), none meaning any. `rotate_every_days` is how old the password of a privileged
+    account may become that says nothing of it itself (empty: as old as it likes).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -57,6 +58,7 @@ class Workspace(models.Model):
         default=24, help_text="How often stored passwords are checked on their targets. 0: never."
     )
     time_zone = models.CharField(max_length=63, default="UTC")
+    rotate_every_days = models.PositiveSmallIntegerField(null=True, blank=True)
     rotation_window_from = models.PositiveSmallIntegerField(default=0)
     rotation_window_until = models.PositiveSmallIntegerField(default=0)
     target_hosts = ArrayField(models.CharField(max_length=253), default=list, blank=True)
