@@ -118,6 +118,9 @@ class Environment(BaseSettings):
         MailSecurity.STARTTLS, description="How the connection to the mail server is protected: starttls, tls or none."
     )
     mail_from: str = Field("", description="The sender of mails, such as Cerby <cerby@example.com>.")
+    support_email: str = Field(
+        "", description="Who is told by mail when an Owner asks for the deletion of a person's data. Unset: nobody."
+    )
     mail_folder: Path | None = Field(None, description="Write mails into files there instead of sending them.")
     mail_delay_seconds: float = Field(
         30, ge=0, description="How long a notice waits for others, so that one mail tells of all of them."

@@ -161,6 +161,7 @@ EMAIL_USE_TLS = ENVIRONMENT.smtp_security is MailSecurity.STARTTLS
 EMAIL_USE_SSL = ENVIRONMENT.smtp_security is MailSecurity.TLS
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = ENVIRONMENT.mail_from or f"Cerby <no-reply@{_HOST}>"
+SUPPORT_EMAIL = ENVIRONMENT.support_email
 SENDS_MAIL = _BACKEND != "console" or not ENVIRONMENT.is_production
 MAIL_DELAY_SECONDS = ENVIRONMENT.mail_delay_seconds
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django import forms as django_forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +18,7 @@ from rotation.admin.offboardings import outcome_badge
 from rotation.admin.preview_page import in_words, sections_of
 from rotation.models import Exposure, Offboarding
 from rotation.returns import Offer
-from workspace import people
+from workspace import people, support
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, actor, bound, button_for, visitor
 from workspace.admin.parts import Detail, Fact, Section, link, url, when
@@ -165,7 +166,9 @@ class DepartingPersonAdmin(PersonAdmin):
         def make(user: User) -> Act:
             def ask(data: dict[str, Any]) -> str:
                 people.ask_deletion(user, actor=actor(request))
-                return "Cerby support sees that you asked, and deletes the data once no password depends on it."
+                if support.tell_of_deletion(user):
+                    return f"{settings.SUPPORT_EMAIL} was told by mail, and your request is in the audit log."
+                return "Your request is in the audit log. Support was not told by mail: write to them yourself."
 
             return Act(
                 f"Have the data of {user} deleted", "Ask support", forms.ActForm(bound(request)), ask,
@@ -174,6 +177,7 @@ class DepartingPersonAdmin(PersonAdmin):
                     " history and in certificates.",
                     "Support does it with `purge_user`, and not while a password that this person could have known"
                     " may still be alive.",
+                    told_text(),
                 ),
                 sections=departed.data_of(user),
                 refusal=refusal_to_ask(user),
@@ -202,6 +206,19 @@ class DepartingPersonAdmin(PersonAdmin):
             return act
 
         return self.act_on(request, object_id, make)
+
+
+def told_text() -> str:
+    """What asking for a deletion does at once."""
+    if settings.SUPPORT_EMAIL and settings.SENDS_MAIL:
+        return (
+            "Asking deletes nothing: it writes an event into the audit log, marks the person in the list, and sends"
+            f" a mail with the person's id, and no name, to {settings.SUPPORT_EMAIL}."
+        )
+    return (
+        "Asking deletes nothing: it writes an event into the audit log and marks the person in the list. This server"
+        " mails nobody about it, so tell support yourself."
+    )
 
 
 STILL_OUT: Final = "This person is disabled. Reactivate them first."

@@ -373,6 +373,40 @@ def test_an_owner_asks_support_for_deletion(acme: Company) -> None:
     assert staff.get("/admin/workspace/user/?deletion=asked").context["cl"].result_count == 0
 
 
+def test_support_is_told_of_a_deletion_by_mail_that_names_nobody(acme: Company, settings: Any, mailoutbox: Any) -> None:
+    settings.SUPPORT_EMAIL, settings.SENDS_MAIL = "support@platform.example", True
+    leave(acme.member)
+    assert "support@platform.example" in act_text(acme, page(acme.member, "ask_deletion"))
+    assert "was told by mail" in post(acme.browser(), page(acme.member, "ask_deletion"))
+    (mail,) = mailoutbox
+    assert mail.to == ["support@platform.example"]
+    assert f"purge_user acme {acme.member.pk}" in mail.body
+    for personal in ("member", "Member"):
+        assert personal not in mail.body + mail.subject
+
+
+def test_a_page_says_that_nobody_is_mailed(acme: Company, settings: Any, mailoutbox: Any) -> None:
+    settings.SUPPORT_EMAIL = ""
+    leave(acme.member)
+    assert "mails nobody about it" in act_text(acme, page(acme.member, "ask_deletion"))
+    assert "was not told by mail" in post(acme.browser(), page(acme.member, "ask_deletion"))
+    assert mailoutbox == []
+    assert AuditEvent.objects.filter(verb="person.deletion_asked").exists()
+
+
+def test_a_mail_server_that_is_away_undoes_nothing(
+    acme: Company, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise ConnectionRefusedError
+
+    settings.SUPPORT_EMAIL, settings.SENDS_MAIL = "support@platform.example", True
+    monkeypatch.setattr("django.core.mail.EmailMessage.send", away)
+    leave(acme.member)
+    assert "was not told by mail" in post(acme.browser(), page(acme.member, "ask_deletion"))
+    assert AuditEvent.objects.filter(verb="person.deletion_asked").exists()
+
+
 def test_what_a_returning_person_had_is_given_back_in_one_act(acme: Company, rival: Company) -> None:
     mine = [owned(acme, name, acme.member) for name in ("One", "Two")]
     leave(acme.member)
