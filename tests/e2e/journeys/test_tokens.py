@@ -1,0 +1,89 @@
+"""SCIM tokens: issued with a proof, copied, regenerated with an overlap, revoked; each tried over SCIM itself."""
+
+import re
+from datetime import timedelta
+
+from django.utils import timezone
+from playwright.sync_api import expect
+from pytest_django.live_server_helper import LiveServer
+
+from demo.okta import OktaTenant
+from demo.scim_client import OktaError
+from scim.models import ScimToken
+from tests.companies import PASSWORD, Company
+from tests.e2e.journeys.console import Console
+
+
+def works(live_server: LiveServer, secret: str) -> bool:
+    """Whether Okta's connection test passes with this token."""
+    try:
+        with OktaTenant(f"{live_server.url}/scim/v2/", secret) as okta:
+            okta.connection_test()
+    except OktaError as error:
+        assert error.status == 401
+        return False
+    return True
+
+
+def copied(console: Console) -> str:
+    """What the button puts on the clipboard, which is what the page shows."""
+    console.content.get_by_role("button", name="Copy").click()
+    expect(console.content.get_by_role("button", name="Copied")).to_be_visible()
+    text: str = console.page.evaluate("navigator.clipboard.readText()")
+    assert text == console.content.get_by_label("API token").input_value()
+    return text
+
+
+def test_a_token_is_issued_copied_renewed_and_revoked(acme: Company, console: Console, live_server: LiveServer) -> None:
+    page = console.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=live_server.url)
+    console.menu("SCIM tokens")
+    page.locator("a.addlink").click()
+    console.fill("Label", "Okta production")
+    console.press("Issue token")
+    console.says("This field is required.")  # nobody issues a token from a browser that was left open
+    console.fill("Your password", "a wrong guess")
+    console.press("Issue token")
+    console.says("This is not your password.")
+    assert not ScimToken.objects.filter(label="Okta production").exists()
+    console.fill("Your password", PASSWORD)
+    console.press("Issue token")
+    first = copied(console)
+    assert re.fullmatch(r"cerby_scim_\w{48}", first)
+    assert works(live_server, first)
+
+    page.get_by_role("link", name="Done").click()
+    assert first not in page.content()
+    console.act("Regenerate")
+    console.fill("The old token works for", "2")
+    console.press("Regenerate token")
+    second = copied(console)
+    assert works(live_server, first)
+    assert works(live_server, second)
+    old, new = ScimToken.objects.filter(label="Okta production").order_by("created_at")
+    assert (old.replaced_by, new.revoked_at) == (new, None)
+    assert timedelta(hours=1, minutes=50) < old.expires_at - timezone.now() <= timedelta(hours=2)
+
+    for token, name in ((old, "Ending, replaced"), (new, "Valid")):
+        console.go(f"/admin/scim/scimtoken/{token.pk}/change/")
+        console.heading(name)
+        console.act("Revoke")
+        console.press("Revoke token")
+        console.heading("Revoked")
+    assert not works(live_server, first)
+    assert not works(live_server, second)
+    assert not ScimToken.objects.filter(label="Okta production", revoked_at=None).exists()
+    assert works(live_server, acme.scim_token)
+
+
+def test_a_leaked_token_is_replaced_at_once(acme: Company, console: Console, live_server: LiveServer) -> None:
+    console.menu("SCIM tokens")
+    console.open("Okta")
+    console.act("Regenerate")
+    console.fill("The old token works for", "0")
+    console.fill("Your password", PASSWORD)
+    console.press("Regenerate token")
+    console.says("The old token works no more.")
+    assert works(live_server, console.content.get_by_label("API token").input_value())
+    assert not works(live_server, acme.scim_token)
+    assert [each.is_valid for each in ScimToken.objects.for_workspace(acme.workspace).order_by("created_at")] == [False, True]
