@@ -74,7 +74,7 @@ def _await_facts(home: Path, demo: "subprocess.Popen[bytes]", log: Path) -> Fact
             return found
         time.sleep(0.2)
     tail = "\n".join(log.read_text().splitlines()[-20:])
-    raise DemoError(f"The demo for the story did not start. {log} ends with:\n{tail}")
+    raise DemoError(f"The demo did not start. {log} ends with:\n{tail}")
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from cerby.engines import Addresses
 from demo import targets
+from demo.acme import NAME, PEOPLE, SLUG
 from demo.credentials import Credentials
 from rotation.passwords import Policy, generate
 from scim import tokens
@@ -22,20 +23,10 @@ from workspace.errors import NotFound, Refused
 from workspace.models import Account, AuditEvent, Role, Team, User, Workspace
 from workspace.people import Profile
 
-NAME: Final = "Acme"
-SLUG: Final = "acme"
 OWNER: Final = "owner@acme.example"
 DEMO: Final = Actor.system("demo")
 SEEDED: Final = "demo.seeded"
 
-PEOPLE: Final = {
-    "nadia": ("Nadia", "Okafor"),
-    "tom": ("Tom", "Lindqvist"),
-    "mei": ("Mei", "Tanaka"),
-    "luis": ("Luis", "Ortega"),
-    "priya": ("Priya", "Raman"),
-    "jonas": ("Jonas", "Weber"),
-}
 TEAMS: Final = {
     "Social": ("mei", "luis"),
     "Database": ("nadia", "tom"),

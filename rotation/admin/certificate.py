@@ -13,6 +13,7 @@ from rotation import certificate
 from rotation.models import Offboarding
 from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for
 from workspace.admin.forms import ActForm
+from workspace.admin.parts import url
 from workspace.errors import CerbyError
 
 
@@ -30,7 +31,7 @@ class CertifiedAdmin(ConsoleAdmin):
             document = _with_times(issued["certificate"])
             return self._page(
                 request, "certificate", obj, title=f"Certificate of {obj}", certificate=document, jws=issued["jws"],
-                key=issued["key"],
+                key=issued["key"], file=url(obj, "certificate_file"), ended=_in_words(document["access_ended"]),
             )  # fmt: skip
 
         return self._issued(request, object_id, page)
@@ -58,6 +59,11 @@ class CertifiedAdmin(ConsoleAdmin):
         answer: HttpResponse = show(obj, issued)
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+def _in_words(ended: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What ended, with the document's names as words."""
+    return [(name.replace("api_", "API ").replace("_", " "), value) for name, value in ended.items()]
 
 
 def _with_times(value: Any, key: str = "") -> Any:

@@ -123,7 +123,7 @@ class ProvisioningEventAdmin(ConsoleAdmin):
 
     @admin.display(description="Took", ordering="duration_ms")
     def duration(self, event: ProvisioningEvent) -> str:
-        return f"{event.duration_ms} ms"
+        return f"{event.duration_ms}\N{NO-BREAK SPACE}ms"
 
     def detail(self, request: HttpRequest, obj: ProvisioningEvent) -> Detail:
         cause = causes.of(obj)

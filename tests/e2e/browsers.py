@@ -69,7 +69,8 @@ def sign_in(page: Page, base: str, email: str = "owner@acme.example", password: 
     page.goto(f"{base}/admin/")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    with page.expect_navigation(wait_until="domcontentloaded"):
+        page.get_by_role("button", name="Sign in").click()
 
 
 def carry_session(page: Page, base: str, company: Company, user: User | None = None) -> None:

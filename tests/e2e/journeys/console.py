@@ -25,34 +25,54 @@ class Console:
         """Follow an entry of the menu at the left, from Home where no page is open yet."""
         if not self.page.url.startswith(self.base):
             self.home()
-        self.page.locator("#nav-sidebar-apps").get_by_role("link", name=words, exact=True).click()
+        self.follow(self.page.locator("#nav-sidebar-apps").get_by_role("link", name=words, exact=True))
 
     def row(self, words: str) -> Locator:
         """The row of a list that has these words."""
-        return self.page.locator("#result_list tbody tr").filter(has_text=words)
+        return self.rows.filter(has_text=words)
 
     @property
     def rows(self) -> Locator:
-        return self.page.locator("#result_list tbody tr")
+        return self.page.locator("#result_list tbody tr:visible")
 
     def open(self, words: str) -> None:
         """Open the object of the row with these words."""
-        self.row(words).first.get_by_role("link").first.click()
+        self.follow(self.row(words).first.get_by_role("link").first)
+
+    def follow(self, link: Locator) -> None:
+        """Press what leads to another page, and be there."""
+        with self.page.expect_navigation(wait_until="domcontentloaded"):
+            link.click()
+
+    def add(self) -> None:
+        """Press the round button of a list."""
+        self.follow(self.page.locator("a.addlink"))
+
+    def figure(self, label: str) -> Locator:
+        """A figure of the home page."""
+        said = self.page.locator("span", has_text=re.compile(rf"^{re.escape(label)}"))
+        return self.page.locator(".console-figure").filter(has=said)
 
     def filter(self, name: str, choice: str) -> None:
         """Choose in one of the list's filters and apply them."""
         self.page.get_by_role("button", name="Filters").click()
         self.page.get_by_role("combobox", name=f"By {name}").click()
         self.page.get_by_role("option", name=choice, exact=True).click()
-        self.page.get_by_role("button", name="Apply Filters").click()
+        self.follow(self.page.get_by_role("button", name="Apply Filters"))
+
+    def search(self, words: str) -> None:
+        """Type into the list's search."""
+        self.page.locator("#searchbar").fill(words)
+        with self.page.expect_navigation(wait_until="domcontentloaded"):
+            self.page.keyboard.press("Enter")
 
     def act(self, words: str) -> None:
         """Press one of the buttons above an object or a list."""
-        self.page.get_by_role("link", name=words, exact=True).first.click()
+        self.follow(self.page.get_by_role("link", name=words, exact=True).first)
 
     def press(self, words: str) -> None:
         """Press the button at the end of a form."""
-        self.page.locator("#content-main").get_by_role("button", name=words, exact=True).click()
+        self.follow(self.content.get_by_role("button", name=words, exact=True))
 
     def fill(self, label: str, text: str) -> None:
         self.content.get_by_label(label).first.fill(text)
@@ -76,10 +96,6 @@ class Console:
     def says(self, words: str | re.Pattern[str]) -> None:
         """Somewhere in the middle of the page these words stand, now or soon."""
         expect(self.content).to_contain_text(words)
-
-    def told(self, words: str) -> None:
-        """What was done is said above the page."""
-        expect(self.page.locator("#main, body").first).to_contain_text(words)
 
     def heading(self, words: str) -> None:
         expect(self.page.locator(".console-heading")).to_contain_text(words)

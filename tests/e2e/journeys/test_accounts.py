@@ -11,7 +11,7 @@ from workspace.models import Account, Grant, GrantRole
 def test_an_account_is_added_with_its_settings_and_shared(acme: Company, console: Console) -> None:
     page = console.page
     console.menu("Accounts")
-    page.locator("a.addlink").click()
+    console.add()
     host = page.locator("[name=postgres__host]")
     expect(host).to_be_hidden()
     console.content.get_by_label("How the password is changed").select_option("postgres")
@@ -51,7 +51,7 @@ def test_a_grant_gets_another_role_and_ends(acme: Company, console: Console) -> 
     console.press("Change role")
     expect(console.content.locator(".console-facts")).to_contain_text("Manager")
     console.go(f"/admin/workspace/account/{acme.account.pk}/change/")
-    console.section("Who can use it").get_by_role("link", name="End").click()
+    console.follow(console.section("Who can use it").get_by_role("link", name="End"))
     console.fill("Reason", "The project is over")
     console.press("End access")
     console.heading("Ended")

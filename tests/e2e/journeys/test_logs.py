@@ -20,7 +20,7 @@ def test_a_refusal_is_found_with_what_to_do_about_it(acme: Company, console: Con
     with pytest.raises(OktaError) as refused:
         okta.push_group(Group("Engineering", [stranger]))
     console.home()
-    console.page.locator(".console-figure", has_text="Refused in 14 days").click()
+    console.follow(console.figure("Refused in 14 days"))
     expect(console.rows).to_have_count(1)
     console.open("Refused")
     console.says(refused.value.detail)
@@ -40,8 +40,7 @@ def test_the_audit_log_is_searched_verified_and_exported(acme: Company, console:
     while audit.seal(acme.workspace):
         pass
     console.menu("Audit log")
-    console.page.get_by_placeholder("What was done, or a token's label").fill("role_changed")
-    console.page.keyboard.press("Enter")
+    console.search("role_changed")
     expect(console.rows).to_have_count(1)
     console.menu("Audit log")
     console.act("Verify chain")

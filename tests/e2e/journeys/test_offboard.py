@@ -71,7 +71,7 @@ def test_a_departure_is_foreseen_confirmed_watched_and_certified(
 
     rows = console.section("Passwords they could have known").locator("tbody tr")
     mine = rows.filter(has_text=login.account.name)
-    expect(mine).to_contain_text("Proved dead", timeout=LONG)
+    expect(mine).to_contain_text("Password proved dead", timeout=LONG)
     console.says("1 of 2 passwords are dealt with.")
     assert not login.accepts(login.first)
     current = accounts.current_version(login.account)
@@ -80,12 +80,12 @@ def test_a_departure_is_foreseen_confirmed_watched_and_certified(
 
     router = rows.filter(has_text="Router")
     expect(router).to_contain_text("Needs a person", timeout=LONG)
-    router.get_by_role("link").last.click()
+    console.follow(router.get_by_role("link").last)
     console.act("I changed it")
     console.fill("The password that is in force now", "changed-on-the-router-1")
     console.press("Use this password")
     console.menu("Offboardings")
-    console.open("member@acme.example" if console.row("member@acme.example").count() else "Member Person")
+    console.open("Member Person")
     console.heading("Complete")
     done = Offboarding.objects.get(workspace=acme.workspace)
     assert (done.cause, done.completed_at is not None) == ("Notice given on Friday", True)
@@ -105,9 +105,7 @@ def test_a_departure_is_foreseen_confirmed_watched_and_certified(
     assert (checked["valid"], checked["person"], checked["accounts"]) == (True, "member@acme.example", 2)
 
 
-def test_somebody_is_offboarded_with_the_keyboard_alone_in_the_dark(
-    acme: Company, console: Console
-) -> None:
+def test_somebody_is_offboarded_with_the_keyboard_alone_in_the_dark(acme: Company, console: Console) -> None:
     page = console.page
     page.emulate_media(color_scheme="dark")
     console.go("/admin/workspace/user/")
@@ -154,7 +152,7 @@ def reach(page: Page, words: str, *, within: int = 80) -> None:
     """Press Tab until what has the focus says these words, and shows that it has it."""
     for _ in range(within):
         page.keyboard.press("Tab")
-        if words in str(page.evaluate(FOCUSED)):
+        if words in [line.strip(" *") for line in str(page.evaluate(FOCUSED)).splitlines()]:
             ring = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
             assert ring != "none", f"“{words}” does not show that it has the focus"
             return

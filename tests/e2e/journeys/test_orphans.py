@@ -17,7 +17,7 @@ def test_the_queue_is_confirmed_in_one_act_but_for_what_was_unticked(acme: Compa
     access.grant(accounts["Payroll"], manager, actor=TESTS, role=GrantRole.MANAGER)
     leave(acme.member)
     console.home()
-    console.page.locator(".console-figure", has_text="Accounts without an Owner").click()
+    console.follow(console.figure("Accounts without an Owner"))
     expect(console.rows).to_have_count(3)
     expect(console.row("Payroll")).to_contain_text("Manager Person, who manages it")
     console.act("Confirm suggestions")

@@ -27,8 +27,8 @@ def removed(acme: Company, okta: OktaTenant) -> list[Person]:
 
 def opened(console: Console) -> None:
     console.home()
-    console.page.locator(".console-figure", has_text="Removals of many people: answer").click()
-    console.rows.first.get_by_role("link").first.click()
+    console.follow(console.figure("Removals of many people: answer"))
+    console.follow(console.rows.first.get_by_role("link").first)
     console.heading("Waits for an answer")
     expect(console.section("People").locator("tbody tr")).to_have_count(PEOPLE)
 

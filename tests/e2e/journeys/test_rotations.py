@@ -1,5 +1,6 @@
 """Rotations that wait for a person: looked at, tried again, and answered with the password that was set by hand."""
 
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
@@ -16,23 +17,23 @@ def test_a_rotation_is_tried_again_and_then_answered_by_hand(acme: Company, cons
     leave(acme.member)
     job = needs_person(acme)
     console.home()
-    console.page.locator(".console-figure", has_text="Need a person").click()
+    console.follow(console.figure("Need a person"))
     console.open("Router")
     console.heading("Needs a person")
     console.says("This login is changed by hand.")
     expect(console.section("Steps").locator("tbody tr")).to_have_count(job.steps.count())
     console.act("Try again")
     console.press("Try again")
-    console.heading("Queued")
+    console.heading("Waiting to try again")
     job.refresh_from_db()
-    assert job.state == JobState.QUEUED
+    assert (job.state, job.next_attempt_at <= timezone.now()) == (JobState.WAITING, True)
 
     needs_person(acme)
     console.page.reload()
     console.act("I changed it")
     console.fill("The password that is in force now", acme.account_password.reveal())
     console.press("Use this password")
-    console.says("known")  # the password that was to be changed is no answer
+    console.says("This account had that password before.")
     console.fill("The password that is in force now", "set-on-the-router-1")
     console.press("Use this password")
     console.heading("Done")

@@ -1,5 +1,10 @@
 // What unfold leaves out for those who use a screen reader or the keyboard alone.
 (() => {
+  const ICONS = {
+    dock_to_right: "Show or hide the menu", close: "Close the menu",
+    visibility: "Show or hide what is typed", visibility_off: "Show or hide what is typed",
+  };
+
   // Select2's boxes take their label's words: by themselves they are called by what is chosen in them.
   const label = () => {
     for (const select of document.querySelectorAll("select.select2-hidden-accessible")) {
@@ -25,7 +30,8 @@
     for (const box of document.querySelectorAll(`:is(${boxes})[x-on\\:click]:not([role])`)) {
       box.tabIndex = 0;
       box.setAttribute("role", "button");
-      if (box.matches(".material-symbols-outlined")) box.setAttribute("aria-label", "Show or hide the menu");
+      const words = ICONS[box.textContent.trim()];
+      if (words) box.setAttribute("aria-label", words);
       box.addEventListener("keydown", (event) => {
         if (event.key !== "Enter" && event.key !== " ") return;
         event.preventDefault();
