@@ -123,17 +123,25 @@ class Attempt:
     def older(self) -> list[SecretVersion]:
         """Versions before the candidate that may be alive, newest first.
 
-        Not those that are the same password, entered twice: whoever knows one of them knows the new one, so that their
-        exposure stays open. Where failed logins are counted, those that nobody ever knew and that were never in use
-        are left out.
+        Not those that are the same password, entered twice or as much of it as the target keeps: whoever knows one of
+        them knows the new one, so that their exposure stays open, for the next rotation. Where failed logins are
+        counted, those that nobody ever knew and that were never in use are left out.
         """
         versions = SecretVersion.objects.possibly_alive().filter(account=self.account)
         before = versions.filter(number__lt=self.candidate.number).order_by("-number")
-        found = [version for version in before if accounts.open_version(version) != self.new]
+        found = [version for version in before if not self._is_new(accounts.open_version(version))]
         if self.limit is None:
             return found
         typed = set(Reveal.objects.filter(version__in=found).values_list("version_id", flat=True))
         return [version for version in found if version.visible_from or version.pk in typed]
+
+    def _is_new(self, old: Secret) -> bool:
+        """Whether the target may take an older password for the new one: a target that truncates takes all that begin
+        alike, and a person may have entered what is left of the old one."""
+        before, now = old.reveal(), self.new.reveal()
+        if not self.connector.capabilities.may_truncate:
+            return before == now
+        return before.startswith(now) or now.startswith(before)
 
     # The admin account
 

@@ -1,36 +1,52 @@
 """Verbs on exposures: opened by a departure, closed by proof; the last one to close completes the offboarding."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from rotation.models import Decision, Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
-from workspace import audit, bulk
+from workspace import access, audit, bulk, statements
 from workspace.access import Knowledge
 from workspace.audit import Actor
 from workspace.models import Reveal, RotationPolicy, SecretVersion
 from workspace.transactions import atomic
 
+# What the policy leaves alone is written down as left, and closed: it is an exception to show, not work to do.
+_OPEN: Final = f"""
+INSERT INTO rotation_exposure (
+    id, workspace_id, offboarding_id, user_id, account_id, version_id, known_since, revealed_at, opened_at, closed_at,
+    outcome, accepted_reason)
+SELECT {bulk.UUID7}, %(workspace)s, %(offboarding)s, known.user_id, known.account_id, known.version_id, known.since,
+       known.revealed_at, %(now)s, CASE WHEN rotates THEN NULL ELSE %(now)s::timestamptz END,
+       CASE WHEN rotates THEN '' ELSE 'left_by_policy' END, ''
+  FROM ({access.COULD_HAVE_KNOWN}) AS known (user_id, account_id, version_id, since, revealed_at, is_privileged)
+ CROSS JOIN LATERAL (SELECT CASE %(policy)s WHEN 'privileged' THEN known.is_privileged WHEN 'all' THEN true
+                            WHEN 'revealed' THEN known.revealed_at IS NOT NULL ELSE false END) AS policy (rotates)
+RETURNING account_id, closed_at IS NULL
+"""  # noqa: S608  # constants
 
-def open_for(offboarding: Offboarding, known: Collection[Knowledge]) -> list[Knowledge]:
-    """One exposure for each account the person could have known; those the policy rotates are returned.
 
-    What the policy leaves alone is written down as left, and closed: it is an exception to show, not work to do.
-    """
-    now = timezone.now()
+@dataclass(frozen=True)
+class Opened:
+    """How much a person could have known, and the accounts whose password is changed for it."""
+
+    known: int
+    rotating: list[UUID]
+
+
+def open_for(offboarding: Offboarding) -> Opened:
+    """One exposure for each account the person could have known, in one statement; before their access is ended."""
     policy = RotationPolicy(offboarding.workspace.rotation_policy)
-    rotating = [item for item in known if rotates(policy, item)]
-    chosen = {item.account_id for item in rotating}
-    write(
-        known, workspace_id=offboarding.workspace_id, offboarding_id=offboarding.pk, user_id=offboarding.user_id,
-        opened_at=now,
-        closed_at=[None if item.account_id in chosen else now for item in known],
-        outcome=["" if item.account_id in chosen else Outcome.LEFT_BY_POLICY.value for item in known],
-    )  # fmt: skip
-    return rotating
+    written = statements.rows(_OPEN, {
+        "workspace": offboarding.workspace_id, "offboarding": offboarding.pk, "users": [offboarding.user_id],
+        "accounts": None, "now": timezone.now(), "policy": policy,
+    })  # fmt: skip
+    return Opened(len(written), sorted(account_id for account_id, rotates in written if rotates))
 
 
 def write(known: Collection[Knowledge], **columns: Any) -> int:
@@ -99,14 +115,17 @@ def record_completed(offboarding: Offboarding, *, actor: Actor) -> None:
     )
 
 
-def unattended() -> list[Exposure]:
-    """Open exposures of accounts that no live job works on, as a lost race would leave them.
+def unattended() -> dict[UUID, set[UUID]]:
+    """The accounts with open exposures that no live job works on, as a lost race would leave them, by workspace.
 
     Those of a removal of many people that was called off wait for an Owner: in again, or rotated after all.
     """
     live = RotationJob.objects.live().filter(account_id=OuterRef("account_id"))
-    wanted = Exposure.objects.open().exclude(offboarding__hold__decision=Decision.CANCELLED)
-    return list(wanted.exclude(Exists(live)).select_related("account", "workspace").order_by(F("opened_at")))
+    left_out = Exposure.objects.open().exclude(offboarding__hold__decision=Decision.CANCELLED).exclude(Exists(live))
+    found: dict[UUID, set[UUID]] = {}
+    for workspace_id, account_id in left_out.values_list("workspace_id", "account_id"):
+        found.setdefault(workspace_id, set()).add(account_id)
+    return found
 
 
 def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor, **more: Any) -> int:
@@ -120,7 +139,7 @@ def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor:
 
 
 def rotates(policy: RotationPolicy, item: Knowledge) -> bool:
-    """Whether a departure under this policy changes the password of the account that was known."""
+    """Whether a departure under this policy changes the password of the account that was known; as `_OPEN` has it."""
     match policy:
         case RotationPolicy.PRIVILEGED:
             return item.is_privileged

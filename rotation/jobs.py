@@ -1,29 +1,29 @@
 """Verbs on rotation jobs: request, move, wait, ask, finish, retry. The table is the queue; the broker only wakes."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from rotation import failpoints, queue, targets, wake
+from rotation import failpoints, queue, wake, wanted
 from rotation.models import Exposure, MassRemoval, RotationJob, RotationStep, Verification
 from rotation.queue import Lease, claim, claim_next
 from rotation.states import MOVES, JobState
-from workspace import audit, bulk, notices
+from workspace import audit, notices, statements
 from workspace.audit import Actor
 from workspace.errors import Refused
 from workspace.models import Account, Notice, SecretVersion, Workspace
+from workspace.transactions import atomic
 
 __all__ = ["Lease", "LeaseLost", "Move", "claim", "claim_next"]
 
-PRIVILEGED, ORDINARY, ROUTINE = 0, 1, 2
 LONGEST_WAIT: Final = 3600.0
 FAILURES_UNTIL_ASKED: Final = 8
 ADMIN_REJECTED: Final = "admin_rejected"
@@ -45,49 +45,39 @@ class Move:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@atomic()
 def request(
     workspace: Workspace, accounts: Iterable[Account], *, cause: str, routine: bool = False,
     hold: MassRemoval | None = None,
 ) -> list[UUID]:  # fmt: skip
-    """Want these accounts rotated: the ids of their live jobs, old or new. Wakes the workers on commit.
+    """Want these accounts rotated: the ids of their live jobs, old or new, most urgent first. See `want`."""
+    ids = [account.pk for account in accounts]
+    want(workspace, ids, cause=cause, routine=routine, hold=hold)
+    live = RotationJob.objects.live().filter(account_id__in=ids)
+    return list(live.order_by(*queue.ORDER).values_list("id", flat=True))
+
+
+@atomic()
+def want(
+    workspace: Workspace, account_ids: Collection[UUID], *, cause: str, routine: bool = False,
+    hold: MassRemoval | None = None,
+) -> None:  # fmt: skip
+    """Want these accounts rotated. Wakes the workers on commit.
 
     Accounts with open exposures come first, and a job that is under way already becomes as urgent; `routine` is for
     what may wait for all others. New jobs of a removal of many people wait with it; who wants one of these accounts
     rotated for another reason ends that. A fixed number of statements whatever the number of accounts.
     """
-    wanted = list(accounts)
-    with transaction.atomic():
-        bulk.insert(
-            RotationJob,
-            {
-                "account_id": [account.pk for account in wanted],
-                "target": [targets.key_of(account) for account in wanted],
-                "priority": [
-                    ROUTINE if routine else PRIVILEGED if account.is_privileged else ORDINARY for account in wanted
-                ],
-            },
-            otherwise=bulk.IGNORE, workspace_id=workspace.pk, cause=cause[:200],
-            hold_id=hold.pk if hold else None, held_until=hold.held_until if hold else None,
-        )  # fmt: skip
-        live = RotationJob.objects.live().filter(account_id__in=[account.id for account in wanted])
-        _urge([account.id for account in wanted])
-        found = list(live.order_by(*queue.ORDER).values_list("id", "held_until"))
-        held = {job_id for job_id, held_until in found if held_until}
-        if held and hold is None:
-            RotationJob.objects.filter(id__in=held).update(hold=None, held_until=None)
-        wake.on_commit(job_id for job_id, _ in found if hold is None or job_id not in held)
-    return [job_id for job_id, _ in found]
+    wanted.write(workspace, account_ids, cause=cause, routine=routine, hold=hold)
+    _end_rests(account_ids)
+    found = statements.rows(_MOST_URGENT, {"accounts": list(account_ids), "number": wake.AT_ONCE})
+    wake.on_commit(row[0] for row in found)
 
 
-# Jobs under way take over what their accounts' open exposures ask for.
-_URGE: Final = """
-UPDATE rotation_rotationjob j
-   SET exposures = e.number, priority = least(j.priority, CASE WHEN a.is_privileged THEN 0 ELSE 1 END)
-  FROM (SELECT account_id, count(*) AS number FROM rotation_exposure
-         WHERE closed_at IS NULL AND account_id = ANY(%(accounts)s) GROUP BY account_id) e
-  JOIN workspace_account a ON a.id = e.account_id
- WHERE j.account_id = e.account_id AND j.state NOT IN ('done', 'cancelled')
-   AND (j.exposures <> e.number OR j.priority > 1)
+_MOST_URGENT: Final = """
+SELECT id FROM rotation_rotationjob
+ WHERE account_id = ANY(%(accounts)s) AND state NOT IN ('done', 'cancelled') AND held_until IS NULL
+ ORDER BY priority, exposures DESC, requested_at LIMIT %(number)s
 """
 
 # Asked without the exposures: with 10,000 just written, and statistics from before, a join of both takes seconds.
@@ -97,13 +87,9 @@ SELECT id FROM rotation_rotationjob
 """
 
 
-def _urge(account_ids: list[UUID]) -> None:
-    """What is under way becomes as urgent as its exposures. A job whose risk was accepted rests until its date; that
-    somebody else left in between ends the rest."""
-    with connection.cursor() as cursor:
-        cursor.execute(_URGE, {"accounts": account_ids})
-        cursor.execute(_RESTING, {"accounts": account_ids, "code": RISK_ACCEPTED})
-        resting = [row[0] for row in cursor.fetchall()]
+def _end_rests(account_ids: Collection[UUID]) -> None:
+    """A job whose risk was accepted rests until its date; that somebody else left in between ends the rest."""
+    resting = [row[0] for row in statements.rows(_RESTING, {"accounts": list(account_ids), "code": RISK_ACCEPTED})]
     if not resting:
         return
     for job in RotationJob.objects.filter(

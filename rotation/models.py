@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from rotation.states import FINISHED, JobState
-from workspace.models import Account, SecretVersion, TenantModel, TenantQuerySet, User
+from workspace.models import Account, SecretVersion, TenantModel, TenantQuerySet, User, Workspace
 
 
 class Offboarding(TenantModel):
@@ -55,16 +55,27 @@ class Exposure(TenantModel):
     it opens again, or that the target's word is all the proof there is.
     """
 
-    offboarding = models.ForeignKey(Offboarding, on_delete=models.PROTECT, null=True, related_name="exposures")
-    loss = models.ForeignKey("AccessLoss", on_delete=models.PROTECT, null=True, related_name="exposures")
-    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="exposures")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="exposures")
-    version = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, related_name="exposures")
+    # A departure writes as many as it takes while Okta waits. Its rows are held to their workspace by composite foreign
+    # keys, which say all that these would; indexes are left out where another one begins with the column.
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, editable=False, related_name="+", db_constraint=False
+    )
+    offboarding = models.ForeignKey(
+        Offboarding, on_delete=models.PROTECT, null=True, related_name="exposures", db_constraint=False, db_index=False
+    )
+    loss = models.ForeignKey(
+        "AccessLoss", on_delete=models.PROTECT, null=True, related_name="exposures", db_constraint=False, db_index=False
+    )
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
+    version = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
     known_since = models.DateTimeField()
     revealed_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
-    closed_by = models.ForeignKey("RotationJob", on_delete=models.PROTECT, null=True, related_name="closed_exposures")
+    closed_by = models.ForeignKey(
+        "RotationJob", on_delete=models.PROTECT, null=True, related_name="closed_exposures", db_index=False
+    )
     outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
     accepted_by = models.JSONField(null=True)
     accepted_until = models.DateTimeField(null=True)
@@ -75,7 +86,9 @@ class Exposure(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint("offboarding", "account", name="exposure_once"),
-            models.UniqueConstraint("loss", "user", "account", name="exposure_once_a_loss"),
+            models.UniqueConstraint(
+                fields=["loss", "user", "account"], condition=Q(loss__isnull=False), name="exposure_once_a_loss"
+            ),
             models.CheckConstraint(
                 condition=Q(offboarding__isnull=False, loss=None) | Q(offboarding=None, loss__isnull=False),
                 name="exposure_has_one_origin",
@@ -92,6 +105,7 @@ class Exposure(TenantModel):
         ]
         indexes = [
             models.Index("account", condition=Q(closed_at=None), name="exposure_open"),
+            models.Index("closed_by", condition=Q(closed_by__isnull=False), name="exposure_closed_by"),
             models.Index("accepted_until", condition=Q(outcome=Outcome.RISK_ACCEPTED), name="exposure_accepted"),
         ]
 
@@ -119,11 +133,16 @@ class RotationJob(TenantModel):
     One that came of a removal of many people is taken by nobody before `held_until`.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="rotation_jobs")
+    workspace = models.ForeignKey(  # as with Exposure
+        Workspace, on_delete=models.PROTECT, editable=False, related_name="+", db_constraint=False, db_index=False
+    )
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="rotation_jobs", db_constraint=False)
     cause = models.CharField(max_length=200)
     state = models.CharField(max_length=15, choices=JobState.choices, default=JobState.QUEUED)
     resume_state = models.CharField(max_length=15, choices=JobState.choices, blank=True)
-    candidate = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    candidate = models.ForeignKey(
+        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     priority = models.PositiveSmallIntegerField(default=1)
     exposures = models.PositiveIntegerField(default=0)
     target = models.CharField(max_length=300, blank=True)
@@ -137,10 +156,10 @@ class RotationJob(TenantModel):
     policy_refusals = models.PositiveSmallIntegerField(default=0)
     failure_code = models.CharField(max_length=40, blank=True)
     failure_detail = models.CharField(max_length=500, blank=True)
-    hold = models.ForeignKey("MassRemoval", on_delete=models.PROTECT, null=True, related_name="jobs")
+    hold = models.ForeignKey("MassRemoval", on_delete=models.PROTECT, null=True, related_name="jobs", db_index=False)
     held_until = models.DateTimeField(null=True)
     admin_version = models.ForeignKey(
-        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+",
+        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+", db_index=False,
         help_text="The admin account's password that the target rejected.",
     )  # fmt: skip
     asked_at = models.DateTimeField(null=True)
@@ -171,6 +190,9 @@ class RotationJob(TenantModel):
                 "priority", "next_attempt_at", condition=~Q(state__in=(*FINISHED, JobState.NEEDS_HUMAN)),
                 name="rotation_due",
             ),
+            models.Index("candidate", condition=Q(candidate__isnull=False), name="rotation_candidate"),
+            models.Index("admin_version", condition=Q(admin_version__isnull=False), name="rotation_admin_version"),
+            models.Index("hold", condition=Q(hold__isnull=False), name="rotation_hold"),
         ]  # fmt: skip
 
     def __str__(self) -> str:

@@ -3,10 +3,10 @@
 from rotation import exposures, jobs, orphans, safeguard
 from rotation.models import Exposure, Offboarding
 from rotation.previews import Preview, preview
-from workspace import access, audit, people, statements
+from workspace import audit, people, statements
 from workspace.audit import Actor
 from workspace.errors import Refused
-from workspace.models import Account, User, Workspace
+from workspace.models import User, Workspace
 from workspace.transactions import atomic
 
 __all__ = ["Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
@@ -20,30 +20,30 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
     had ended before is left as they are: the offboarding of that time is returned, None if there never was one.
     With a removal of many people the rotations wait (`safeguard`); the end of access never does.
     """
-    known = access.could_have_known(people.lock(user))
-    alone = orphans.owned_alone(user)
-    gone = people.deactivate(user, actor=actor, reason=cause)
-    if gone is None:
+    user = people.lock(user)
+    if not user.is_active:
         return Offboarding.objects.filter(user=user).order_by("-started_at").first()
-    workspace = _workspace_of(gone)
+    workspace = _workspace_of(user)
+    offboarding = Offboarding(workspace=workspace, user=user, cause=cause[:200], actor=actor.to_json())
+    alone = orphans.owned_alone(user)
+    opened = exposures.open_for(offboarding)
+    gone = people.deactivate(user, actor=actor, reason=cause)
+    assert gone is not None
     hold = safeguard.hold(workspace)
-    offboarding = Offboarding(workspace=workspace, user=gone, cause=cause[:200], actor=actor.to_json(), hold=hold)
+    offboarding.user, offboarding.hold = gone, hold
     offboarding.started_at = gone.deactivated_at or offboarding.started_at
-    offboarding.completed_at = None if known else offboarding.started_at  # who knew nothing leaves nothing to do
+    offboarding.completed_at = None if opened.known else offboarding.started_at  # nothing known leaves nothing to do
     statements.insert(offboarding)
-    rotating = exposures.open_for(offboarding, known) if known else []
-    if rotating:
-        accounts = Account.objects.filter(pk__in=[item.account_id for item in rotating]).order_by("pk")
-        accounts = accounts.only("connector", "target", "is_privileged")  # what a request reads, of perhaps 10,000
-        jobs.request(workspace, accounts, cause=f"{jobs.DEPARTURE}{cause}", hold=hold)
+    if opened.rotating:
+        jobs.want(workspace, opened.rotating, cause=f"{jobs.DEPARTURE}{cause}", hold=hold)
     left_alone = orphans.open_for(offboarding, alone)
     audit.record(
-        workspace, "offboarding.started", offboarding, actor=actor, person=str(gone.pk), exposures=len(known),
-        rotations=len(rotating), orphans=left_alone, hold=str(hold.pk) if hold else None,
+        workspace, "offboarding.started", offboarding, actor=actor, person=str(gone.pk), exposures=opened.known,
+        rotations=len(opened.rotating), orphans=left_alone, hold=str(hold.pk) if hold else None,
     )  # fmt: skip
-    if not known:
+    if not opened.known:
         exposures.record_completed(offboarding, actor=actor)
-    elif not rotating:
+    elif not opened.rotating:
         exposures.complete_if_closed(offboarding, actor=actor)
     return offboarding
 

@@ -19,7 +19,7 @@ from rotation.states import JobState
 from workspace import audit, bulk, notices, statements
 from workspace.audit import Actor
 from workspace.errors import Invalid, NotFound, Refused
-from workspace.models import Account, Notice, Workspace
+from workspace.models import Notice, Workspace
 from workspace.transactions import atomic
 
 SAFEGUARD: Final = Actor.system("safeguard")
@@ -221,7 +221,7 @@ def _call_off(removal: MassRemoval) -> int:
 
 
 def _rotate_after_all(removal: MassRemoval) -> int:
-    exposed = Exposure.objects.open().filter(offboarding__hold=removal).values("account_id")
-    accounts = list(Account.objects.filter(pk__in=exposed).order_by("pk"))
-    jobs.request(removal.workspace, accounts, cause=f"{jobs.DEPARTURE}confirmed after all")
+    exposed = Exposure.objects.open().filter(offboarding__hold=removal)
+    accounts = set(exposed.values_list("account_id", flat=True))
+    jobs.want(removal.workspace, accounts, cause=f"{jobs.DEPARTURE}confirmed after all")
     return len(accounts)

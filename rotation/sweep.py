@@ -33,10 +33,10 @@ def upkeep() -> None:
 
 def attend() -> int:
     """Want a rotation for each open exposure that nobody works on; how many accounts."""
-    accounts = {exposure.account_id: exposure.account for exposure in exposures.unattended()}
-    for account in accounts.values():
-        jobs.request(account.workspace, [account], cause="An open exposure had no rotation")
-    return len(accounts)
+    left_out = exposures.unattended()
+    for workspace in Workspace.objects.filter(pk__in=left_out):
+        jobs.want(workspace, left_out[workspace.pk], cause="An open exposure had no rotation")
+    return sum(map(len, left_out.values()))
 
 
 def seal_audit() -> None:

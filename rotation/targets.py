@@ -6,8 +6,9 @@ its first answer, whatever it says, closes the breaker and makes due at once wha
 
 import random
 import socket
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -28,10 +29,14 @@ LONGEST_PAUSE: Final = 3600.0
 
 def key_of(account: Account) -> str:
     """The account's target, by connector and address. Empty where nothing is spoken to: the limits are not for it."""
-    kind = connectors.REGISTRY.get(account.connector)
+    return key(account.connector, account.target)
+
+
+def key(connector: str, target: Mapping[str, Any]) -> str:
+    kind = connectors.REGISTRY.get(connector)
     if kind is None or not kind.capabilities.can_verify:
         return ""
-    return f"{account.connector} {kind.address_of(account.target)}"[:300]
+    return f"{connector} {kind.address_of(target)}"[:300]
 
 
 def health_of(workspace: Workspace, key: str) -> TargetHealth | None:

@@ -24,7 +24,7 @@ from rotation.models import AccessLoss, Exposure, LossKind
 from workspace import access, audit, teams
 from workspace.access import Knowledge
 from workspace.audit import Actor
-from workspace.models import Account, Grant, GrantRole, RotationPolicy, Team, TeamMembership, Workspace
+from workspace.models import Grant, GrantRole, RotationPolicy, Team, TeamMembership, Workspace
 from workspace.teams import Change
 from workspace.transactions import atomic
 
@@ -104,7 +104,7 @@ def settle(loss_id: UUID) -> bool:
         loss_id=loss.pk, opened_at=loss.at,
     )  # fmt: skip
     accounts = {item.account_id for _, item in lost}
-    jobs.request(loss.workspace, Account.objects.filter(pk__in=accounts).order_by("pk"), cause=str(loss))
+    jobs.want(loss.workspace, accounts, cause=str(loss))
     audit.record(
         loss.workspace, "access.lost", loss, actor=SWEEP, kind=loss.kind, people=len({person for person, _ in lost}),
         exposures=len(lost), rotations=len(accounts),

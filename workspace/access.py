@@ -181,8 +181,9 @@ def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
 # Every span in which people had the account, directly or while a team they were in had it, laid over the span in
 # which each version was shown; and every version they saw or typed, whatever the spans say. Ends are exclusive.
 # Versions proved dead are nobody's knowledge any more. OFFSET 0 holds the planner to one look into the index for each
-# account: right after many accounts were added it would compare all of them with all.
-_COULD_HAVE_KNOWN: Final = """
+# account: right after many accounts were added it would compare all of them with all. Takes `users` and `accounts`
+# (null: all); columns as in Knowledge, after the person's id.
+COULD_HAVE_KNOWN: Final = """
 WITH access AS (
     SELECT g.user_id, g.account_id, g.granted_at AS since, coalesce(g.ended_at, 'infinity') AS until
       FROM workspace_grant g WHERE g.user_id = ANY(%(users)s)
@@ -253,7 +254,7 @@ def _knowledge(
     user_ids: Collection[UUID], account_ids: Collection[UUID] | None
 ) -> list[tuple[UUID, Knowledge]]:
     accounts = None if account_ids is None else list(account_ids)
-    found = statements.rows(_COULD_HAVE_KNOWN, {"users": list(user_ids), "accounts": accounts})
+    found = statements.rows(COULD_HAVE_KNOWN, {"users": list(user_ids), "accounts": accounts})
     return [(row[0], Knowledge(*row[1:])) for row in found]
 
 

@@ -10,7 +10,13 @@ from typing import Any, Final
 from django.db import connection, models
 from uuid_utils.compat import uuid7
 
+from workspace import statements
+
 IGNORE: Final = "ON CONFLICT DO NOTHING"
+UUID7: Final = """encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) PLACING
+    substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1),
+    'hex')::uuid"""
+"""A key as `uuid7` makes them (RFC 9562), in SQL: PostgreSQL has a function for it from 18 on."""
 
 
 def insert(
@@ -36,9 +42,7 @@ def insert(
         f" SELECT {picked} FROM unnest({arrays}) AS new ({aliases}) {otherwise}"
     )
     once = [_value(field, shared) for field in fields if field.column not in lists]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*once, *(list(each.get(column) or made[column]) for column in lists)])
-        return int(cursor.rowcount)
+    return statements.run(sql, [*once, *(list(each.get(column) or made[column]) for column in lists)]).rowcount
 
 
 def _is_own(field: Any, each: Mapping[str, Sequence[Any]], shared: Mapping[str, Any]) -> bool:

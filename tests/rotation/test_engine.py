@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from rotation import engine, exposures, jobs, offboarding, resolution, sweep
+from rotation import engine, exposures, jobs, offboarding, resolution, sweep, wanted
 from rotation.attempt import Attempt
 from rotation.models import Exposure, Outcome, RotationJob, RotationStep
 from rotation.states import MOVES, JobState
@@ -148,7 +148,7 @@ def test_a_finished_job_is_not_run_again(server: Server, job: RotationJob) -> No
 def test_a_job_lost_in_a_race_is_wanted_again_by_the_sweep(acme: Company, server: Server, job: RotationJob) -> None:
     RotationJob.objects.update(state=JobState.CANCELLED)
     assert sweep.attend() == 1
-    assert exposures.unattended() == []
+    assert exposures.unattended() == {}
     assert run(RotationJob.objects.live().get()).state == JobState.DONE
 
 
@@ -237,7 +237,7 @@ def test_a_routine_job_becomes_urgent_when_somebody_leaves(acme: Company, server
     jobs.request(acme.workspace, [acme.account], cause="schedule", routine=True)
     offboarding.offboard(acme.member, actor=TESTS, cause="left")
     job = RotationJob.objects.get()
-    assert (job.priority, job.exposures) == (jobs.PRIVILEGED, 1)
+    assert (job.priority, job.exposures) == (wanted.PRIVILEGED, 1)
 
 
 def test_rival_is_not_touched(acme: Company, rival: Company, server: Server, job: RotationJob) -> None:

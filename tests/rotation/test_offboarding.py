@@ -110,9 +110,9 @@ def test_an_account_has_at_most_one_live_job(acme: Company) -> None:
 
 def test_an_open_exposure_without_a_job_is_found(acme: Company) -> None:
     leave(acme)
-    assert exposures.unattended() == []
+    assert exposures.unattended() == {}
     RotationJob.objects.update(state=JobState.CANCELLED)
-    assert [exposure.account for exposure in exposures.unattended()] == [acme.account]
+    assert exposures.unattended() == {acme.workspace.pk: {acme.account.pk}}
 
 
 def test_a_person_whose_exposures_are_open_is_not_purged_unless_told(acme: Company) -> None:

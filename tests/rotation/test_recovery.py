@@ -1,5 +1,6 @@
 """The recovery table and the kinds of retry: never guess, never lose a password, never call an old one dead."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from rotation import jobs, resolution, sweep
 from rotation.models import Exposure, RotationJob, TargetHealth
 from rotation.states import JobState
 from tests.companies import TESTS, Company
-from tests.rotation.model_target import LIMITED, ModelConnector, Server
+from tests.rotation.model_target import LIMITED, PLAIN, ModelConnector, Server
 from tests.rotation.running import assert_proved, current_password, path_of, run, run_when_due
 from workspace import accounts
 from workspace.crypto import Secret
@@ -43,6 +44,24 @@ def test_a_lost_answer_is_asked_about_and_the_same_candidate_is_set(
     assert "unknown" in path_of(job)
     assert len(set(server.changes)) == 1
     assert SecretVersion.objects.filter(account=acme.account).count() == 2
+    assert_proved(acme, server)
+
+
+def test_what_a_target_keeps_of_a_password_is_no_other_password(
+    acme: Company, server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody enters what a truncating target left of the old one: it changes nothing, and another rotation does."""
+    monkeypatch.setattr(ModelConnector, "capabilities", replace(PLAIN, may_truncate=True))
+    server.truncates_to = 12
+    server.accepted = {server.kept(acme.account_password.reveal())}
+    server.faults.append("permission")
+    assert run(job).state == JobState.NEEDS_HUMAN
+    resolution.changed_by_hand(job, Secret(server.kept(acme.account_password.reveal())), actor=TESTS)
+    assert run(job).state == JobState.DONE
+    assert Exposure.objects.get().closed_at is None, "whoever knew the old one knows this one"
+    assert acme.account.versions.filter(proved_dead_at__isnull=False).count() == 0
+    following = RotationJob.objects.live().get(account=acme.account)
+    assert run(following).state == JobState.DONE
     assert_proved(acme, server)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from rotation import jobs, schedule
+from rotation import jobs, schedule, wanted
 from rotation.models import RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
@@ -43,7 +43,7 @@ def test_a_scheduled_rotation_is_begun_once_and_starts_the_age_anew(acme: Compan
     every(acme.account, 30, aged=31)
     assert (schedule.begin_due(), schedule.begin_due()) == (1, 0)
     job = RotationJob.objects.get()
-    assert (job.cause, job.priority) == ("Its password reached its age", jobs.ROUTINE)
+    assert (job.cause, job.priority) == ("Its password reached its age", wanted.ROUTINE)
     assert run(job).state == JobState.DONE
     assert schedule.begin_due() == 0
 

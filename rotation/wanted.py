@@ -1,0 +1,70 @@
+"""Which accounts are to be rotated: one live job for each, in as many statements for one account as for thousands."""
+
+import json
+from collections.abc import Collection
+from typing import Any, Final
+from uuid import UUID
+
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from rotation import targets
+from rotation.models import MassRemoval
+from workspace import bulk, statements
+from workspace.models import Workspace
+
+PRIVILEGED, ORDINARY, ROUTINE = 0, 1, 2
+"""How urgent a job is, before the number of its exposures and its age."""
+
+_TARGETS: Final = """
+SELECT DISTINCT connector, target::text FROM workspace_account WHERE id = ANY(%(accounts)s)
+"""
+
+# A job under way takes over what its account's open exposures ask for. Their number is looked up for each account: with
+# 10,000 just written, and statistics from before, a join would compare all with all.
+_WRITE: Final = f"""
+INSERT INTO rotation_rotationjob AS j (
+    id, workspace_id, account_id, cause, state, resume_state, priority, exposures, target, requested_at,
+    next_attempt_at, leased_by, fence, failures, policy_refusals, failure_code, failure_detail, hold_id, held_until,
+    sessions_closed, follow_ups)
+SELECT {bulk.UUID7}, %(workspace)s, a.id, %(cause)s, 'queued', '',
+       CASE WHEN %(routine)s AND e.number = 0 THEN {ROUTINE} WHEN a.is_privileged THEN {PRIVILEGED} ELSE {ORDINARY} END,
+       e.number,
+       coalesce(%(targets)s::jsonb ->> (a.connector || ' ' || a.target::text), ''), %(now)s,
+       %(now)s, '', 0, 0, 0, '', '', %(hold)s::uuid, %(held_until)s::timestamptz, 0, '[]'
+  FROM unnest(%(accounts)s::uuid[]) AS wanted (id)
+  JOIN workspace_account a ON a.id = wanted.id AND a.workspace_id = %(workspace)s
+ CROSS JOIN LATERAL (SELECT count(*) AS number FROM rotation_exposure x
+                      WHERE x.account_id = a.id AND x.closed_at IS NULL) e
+ ORDER BY a.id
+ON CONFLICT (account_id) WHERE state NOT IN ('done', 'cancelled') DO UPDATE
+   SET exposures = excluded.exposures, priority = least(j.priority, excluded.priority)
+ WHERE excluded.exposures > 0 AND (j.exposures <> excluded.exposures OR j.priority > excluded.priority)
+"""  # noqa: S608  # constants
+
+_END_HOLDS: Final = """
+UPDATE rotation_rotationjob SET hold_id = NULL, held_until = NULL
+ WHERE account_id = ANY(%(accounts)s) AND held_until IS NOT NULL AND state NOT IN ('done', 'cancelled')
+"""
+
+
+def write(
+    workspace: Workspace, account_ids: Collection[UUID], *, cause: str, routine: bool, hold: MassRemoval | None
+) -> None:
+    """A live job for each of these accounts, as urgent as its open exposures; one that exists already stays.
+
+    New ones wait with the `hold`; without one, those that waited do not any more.
+    """
+    values: dict[str, Any] = {
+        "workspace": workspace.pk, "accounts": list(account_ids), "cause": cause[:200], "routine": routine,
+        "now": timezone.now(), "hold": hold.pk if hold else None, "held_until": hold.held_until if hold else None,
+    }  # fmt: skip
+    statements.run(_WRITE, {**values, "targets": Jsonb(_keys(values["accounts"]))})
+    if hold is None:
+        statements.run(_END_HOLDS, {"accounts": values["accounts"]})
+
+
+def _keys(account_ids: list[UUID]) -> dict[str, str]:
+    """The key of each target that the accounts name, by connector and address; many accounts share one."""
+    named = statements.rows(_TARGETS, {"accounts": account_ids})
+    return {f"{connector} {target}": targets.key(connector, json.loads(target)) for connector, target in named}
