@@ -16,7 +16,8 @@ class Owner:
 
     def __init__(self, facts: Facts) -> None:
         self._browser = Browser(facts.base_url)
-        self._browser.sign_in(facts.owner_email, facts.owner_password, at="/admin/")
+        self._password = facts.owner_password
+        self._browser.sign_in(facts.owner_email, self._password, at="/admin/")
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +68,7 @@ class Owner:
     def invite(self, user_id: str) -> str:
         """The invitation link, which is shown this once."""
         page = self._browser.open(f"/admin/workspace/user/{user_id}/invite/")
-        shown = self._browser.press(page, "Create link")
+        shown = self._browser.press(page, "Create link", **_proof(page, "Create link", self._password))
         link = re.search(r"https?://[^\s\"'<]+/invitation/[^\s\"'<]+", shown.html)
         if link is None:
             raise Unexpected(f"The page shows no invitation link. It says: {shown.text[:300]}")
@@ -112,7 +113,9 @@ class Member:
         return "/login/" not in self.browser.open("/").url
 
     def issue_key(self) -> str:
-        page = self.browser.press(self.browser.open("/keys/"), "Issue a key", label="story")
+        form = self.browser.open("/keys/")
+        proof = _proof(form, "Issue a key", self.password)
+        page = self.browser.press(form, "Issue a key", label="story", **proof)
         shown = re.search(r"cerby_key_[0-9A-Za-z]+", page.html)
         if shown is None:
             raise Unexpected(f"The page shows no API key. It says: {page.text[:300]}")
@@ -139,3 +142,8 @@ class Member:
         """The page on which the web app shows it."""
         page = self.browser.open(f"/accounts/{self.accounts()[account]}/")
         return self.browser.press(page, "Show password")
+
+
+def _proof(page: Page, button: str, password: str) -> dict[str, str]:
+    """The password, where the form asks for it anew: not within five minutes of signing in."""
+    return {"proof": password} if "proof" in page.form(button).fields else {}

@@ -10,15 +10,18 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from rest_framework import exceptions, serializers
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
-from workspace import access, keys
+from workspace import access, keys, reauthentication
 from workspace.audit import Actor
+from workspace.crypto import Secret
 from workspace.errors import CerbyError, Conflict, Invalid, NotFound, Refused
 from workspace.models import Account, ApiKey, User
 
@@ -144,7 +147,11 @@ class Reveal(PrivateView):
 
 
 class Keys(PrivateView, ListAPIView[ApiKey]):
-    """GET: the caller's keys that have not ended. POST {"label"}: a new one; `key` is shown this once."""
+    """GET: the caller's keys that have not ended. POST {"label", "proof"}: a new one; `key` is shown this once.
+
+    `proof` is the password or a code of the second factor, and needed unless one was given within five minutes. A key
+    issues no other: one that leaked would outlive its revocation.
+    """
 
     serializer_class = KeySerializer
     pagination_class = Pages
@@ -155,6 +162,9 @@ class Keys(PrivateView, ListAPIView[ApiKey]):
     def post(self, request: Request) -> Response:
         wanted = KeySerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
+        if not isinstance(request.successful_authenticator, SessionAuthentication):
+            raise Refused("A key cannot issue another one. Issue it in the web app, or with a session.")
+        _require_proof(request._request, request.data)
         key, text = keys.issue(self.person, wanted.validated_data["label"], actor=Actor.person(self.person))
         return Response({**KeySerializer(key).data, "key": text.reveal()}, status=201)
 
@@ -165,6 +175,16 @@ class KeyDetail(PrivateView):
     def delete(self, request: Request, key_id: UUID) -> Response:
         keys.revoke(keys.find(self.person, key_id), actor=Actor.person(self.person))
         return Response(status=204)
+
+
+def _require_proof(request: HttpRequest, sent: Any) -> None:
+    """Raises Refused unless the person has proved themselves lately, or does so now."""
+    if reauthentication.is_fresh(request):
+        return
+    proof = sent.get("proof")
+    if not isinstance(proof, str) or not proof:
+        raise Refused("Send your password, or a code of your second factor, as “proof”.")
+    reauthentication.confirm(request, Secret(proof))
 
 
 def _account(person: User, account_id: UUID) -> Account:

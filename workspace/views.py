@@ -27,8 +27,13 @@ from workspace.errors import CerbyError, Invalid, NotFound, Refused
 from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm
 from workspace.models import Account, TeamMembership, User
 from workspace.policy import STRICT
+from workspace.reauthentication import ReauthenticationForm
 
 View = Callable[..., HttpResponseBase]
+
+class ConfirmedKeyForm(ReauthenticationForm, KeyForm):
+    """A key goes on when the browser is closed, so a borrowed browser must not issue one."""
+
 
 PAGE_SIZE: Final = 50
 CHOOSE: Final = "choose"  # stands in the address where the link's token stood
@@ -105,15 +110,16 @@ def reveal(request: PersonRequest, account_id: UUID) -> HttpResponse:
 
 
 @page
+@sensitive_post_parameters()
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_keys(request: PersonRequest) -> HttpResponse:
     """My API keys. A new one is shown on the answer to the POST, this once."""
-    form, issued = KeyForm(request.POST or None), None
+    form, issued = ConfirmedKeyForm(request.POST or None, request=request), None
     if request.method == "POST" and form.is_valid():
         try:
             _, issued = keys.issue(request.user, form.cleaned_data["label"], actor=Actor.person(request.user))
-            form = KeyForm()
+            form = ConfirmedKeyForm(request=request)
         except CerbyError as error:
             form.add_error("label", error.detail)
     context = {"keys": list(keys.live(request.user)), "form": form, "issued": issued}

@@ -1,8 +1,10 @@
 """The provisioning log in the console: what Okta wrote, what was refused, why, and what to do about it."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -11,11 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.sections import BaseSection
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from scim import causes
-from scim.models import Operation, ProvisioningEvent
-from workspace.admin.base import ChoiceFilter, ConsoleAdmin
+from scim.models import Operation, ProvisioningEvent, ScimToken
+from workspace.admin.base import ChoiceFilter, ConsoleAdmin, visitor
 from workspace.admin.parts import NOTHING, Detail, Fact, badge, clipped, when
 from workspace.models import Team, User
 
@@ -39,6 +43,63 @@ class SinceFilter(ChoiceFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.conditions.get(self.value() or "")
         return queryset.filter(at__gte=first_of(chosen[1])) if chosen else queryset
+
+
+class DaysForm(forms.Form):
+    """The browser's own choice of a day, twice."""
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for end, text in (("from", "From this day"), ("to", "To this day")):
+            widget = UnfoldAdminTextInputWidget({"type": "date", "aria-label": text, "title": text})
+            self.fields[f"{name}_{end}"] = forms.DateField(label="", required=False, widget=widget)
+
+
+class DaysFilter(RangeDateFilter):  # type: ignore[misc]  # unfold is untyped
+    """`?at_from=2026-01-31&at_to=2026-02-03`, both days included. What is no day finds nothing."""
+
+    form_class = DaysForm
+    parameters = ("at_from", "at_to")
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = (self.used_parameters.get(name) for name in self.parameters)
+        try:
+            if first:
+                queryset = queryset.filter(at__gte=_midnight(first))
+            if last:
+                queryset = queryset.filter(at__lt=_midnight(last) + timedelta(days=1))
+        except (ValueError, OverflowError):
+            return queryset.none()
+        return queryset
+
+
+class TokenFilter(DropdownFilter):  # type: ignore[misc]  # unfold is untyped
+    """What one token did. Platform staff, who see the tokens of all, choose a workspace first."""
+
+    title = "token"
+    parameter_name = "token"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        workspace = visitor(request).workspace_id or _uuid(request.GET.get("workspace__id__exact", ""))
+        chosen = _uuid(request.GET.get("token", ""))
+        mine = Q(workspace=workspace) if workspace else Q(pk=chosen)
+        tokens = ScimToken.objects.filter(mine).order_by("-created_at")
+        return [(str(token.pk), f"{token}, issued {token.created_at:%Y-%m-%d}") for token in tokens]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(token=_uuid(self.value())) if self.value() else queryset
+
+
+def _midnight(day: str) -> datetime:
+    """When a day began that is written as 2026-01-31. Raises ValueError."""
+    return timezone.make_aware(datetime.combine(date.fromisoformat(day), time.min))
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
 
 
 def first_of(days: int) -> datetime:
@@ -84,9 +145,9 @@ class ProvisioningEventAdmin(ConsoleAdmin):
     """Each write by the identity provider and each refusal. Names of attributes only, never their values."""
 
     list_display = ("at_", "result", "operation", "subject", "what", "token", "duration")
-    list_filter = (SinceFilter, ResultFilter, OperationFilter, ResourceFilter)
+    list_filter = (SinceFilter, ("at", DaysFilter), TokenFilter, ResultFilter, OperationFilter, ResourceFilter)
     list_sections = (Explanation,)
-    lookups = frozenset({"resource_id__exact"})
+    lookups = frozenset({"resource_id__exact", *DaysFilter.parameters})
     related = ("token",)
     search_fields = ("detail", "request_id", "token__label")
     search_help_text = "Detail, request id or token"

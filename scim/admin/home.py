@@ -56,12 +56,14 @@ def provisioning(request: HttpRequest) -> Card:
             Figure("Valid tokens", counts["valid"], f"{tokens}?state=valid", "success"),
             Figure("Ending within 20 days", counts["soon"], f"{tokens}?state=ending", "warning"),
         ],
-        _note(counts["valid"], counts["working"]),
+        _note(counts["valid"], counts["working"], counts["soon"]),
         _chart(days),
     )
 
 
-def _note(valid: int, working: int) -> str:
+def _note(valid: int, working: int, soon: int) -> str:
+    if working and soon:
+        return f"{soon} token{'s end' if soon != 1 else ' ends'} within 20 days: regenerate in time."
     if working:
         return ""
     what = "a valid token that may change people" if valid else "a valid token"

@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
@@ -108,6 +110,7 @@ class ScimTokenAdmin(ConsoleAdmin):
             Fact("Replaced by", link(obj.replaced_by) if obj.replaced_by else NOTHING),
             Fact("Last used", when(obj.last_used_at) if obj.last_used_at else "never"),
             Fact("Last used from", obj.last_used_from or NOTHING),
+            Fact("What it did", format_html('<a class="console-link" href="{}">Provisioning log</a>', _log_of(obj))),
         ]
         notice = CLAIMABLE if claims.waiting(obj, visitor(request)) else ""
         return Detail(facts, [history(obj)], [state_badge(obj)], notice=notice)
@@ -213,6 +216,10 @@ def state_badge(token: ScimToken) -> SafeString:
     if token.is_replaced:
         return badge("Ending, replaced", "warning") if token.is_valid else badge("Replaced", "info")
     return badge("Valid", "success") if token.is_valid else badge("Expired", "warning")
+
+
+def _log_of(token: ScimToken) -> str:
+    return f"{reverse('admin:scim_provisioningevent_changelist')}?token={token.pk}"
 
 
 def _end_of(token: ScimToken) -> str:

@@ -11,14 +11,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from rotation import errands, jobs, offboarding, triggers
+from rotation import courier, errands, jobs, offboarding, triggers
 from rotation.models import AccessLoss, Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from scim import tokens
 from scim.models import ScimToken
 from tests.companies import TESTS, Company
 from tests.console_world import populate
-from workspace import audit, audit_walks, notices
+from workspace import audit, audit_walks, deliveries, notices
 from workspace.models import AuditEvent, AuditWalk, Notice
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +123,33 @@ def test_a_token_is_told_of_20_days_before_it_ends(acme: Company, rival: Company
         errands.once()
     assert len(of(acme, EXPIRING)) == int(tells)
     assert of(rival, EXPIRING) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "without"),
+    [
+        ("all", "nobody is provisioned and nobody is disabled"), ("groups", "no team follows its group"),
+        ("users", "nobody is provisioned and nobody is disabled"), ("read", "nothing can be read"),
+    ],
+)  # fmt: skip
+def test_owners_are_mailed_of_a_token_of_any_scope_and_home_warns(acme: Company, scope: str, without: str) -> None:
+    token, _ = tokens.issue(acme.workspace, "narrow", actor=TESTS, scope=scope, days=19)
+    errands.once()
+    (notice,) = of(acme, EXPIRING)
+    assert (notice.subject_id, without in notice.summary) == (token.pk, True)
+    deliveries.dispatch()
+    courier.once()
+    (told,) = mail.outbox
+    assert told.to == [acme.owner.email]
+    assert "narrow" in str(told.body)
+    assert f"/admin/scim/scimtoken/{token.pk}/change/" in str(told.body)
+    assert "1 token ends within 20 days" in acme.browser().get("/admin/").content.decode()
+
+    new, _ = tokens.regenerate(token, actor=TESTS, overlap=timedelta(hours=1))
+    ScimToken.objects.filter(pk=new.pk).update(expires_at=timezone.now() + timedelta(days=300))
+    errands.once()
+    assert of(acme, EXPIRING)[0].resolved_at is not None
+    assert "within 20 days: regenerate" not in acme.browser().get("/admin/").content.decode()
 
 
 def test_a_revoked_token_is_settled_and_told_of_no_more(acme: Company) -> None:

@@ -1,12 +1,15 @@
 """The provisioning log in the console: what was refused, why, and what to do, for one's own workspace."""
 
-import pytest
+from datetime import datetime
 
-from scim import causes
+import pytest
+from django.test import Client
+
+from scim import causes, tokens
 from scim.models import ProvisioningEvent, ScimToken
-from tests.companies import Company
-from tests.console_world import text_of
-from tests.scim.test_users import OKTA_OFF, create_body, send
+from tests.companies import TESTS, Company
+from tests.console_world import support, text_of
+from tests.scim.test_users import OKTA_OFF, OKTA_ON, create_body, send
 
 pytestmark = pytest.mark.django_db
 
@@ -53,3 +56,49 @@ def test_every_refusal_has_a_cause_with_a_remedy(acme: Company) -> None:
         assert cause.remedy
     event.status = 201
     assert causes.of(event) is None
+
+
+def at(event: ProvisioningEvent, day: str) -> None:
+    ProvisioningEvent.objects.filter(pk=event.pk).update(at=datetime.fromisoformat(f"{day}T12:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [
+        ("at_from=2026-02-01", 2), ("at_to=2026-02-01", 2), ("at_from=2026-02-01&at_to=2026-02-01", 1),
+        ("at_from=2026-01-31&at_to=2026-02-02", 3), ("at_from=2026-03-01", 0), ("at_from=&at_to=", 3),
+        ("at_from=yesterday", 0), ("at_to=9999-12-31", 0), ("at_from=2026-01-31&result=refused", 1),
+    ],
+)  # fmt: skip
+def test_the_log_is_filtered_by_days(acme: Company, query: str, number: int) -> None:
+    send(acme.okta(), "PATCH", f"/Users/{acme.member.id}", OKTA_OFF)
+    send(acme.okta(), "PATCH", f"/Users/{acme.member.id}", OKTA_ON)
+    send(acme.okta(), "POST", "/Users", create_body("owner"))
+    days = ("2026-01-31", "2026-02-01", "2026-02-02")
+    for event, day in zip(ProvisioningEvent.objects.order_by("pk"), days, strict=True):
+        at(event, day)
+    assert acme.browser().get(f"{LIST}?{query}").context["cl"].result_count == number
+
+
+def test_the_log_is_filtered_by_token(acme: Company, rival: Company) -> None:
+    send(acme.okta(), "PATCH", f"/Users/{acme.member.id}", OKTA_OFF)
+    send(rival.okta(), "PATCH", f"/Users/{rival.member.id}", OKTA_OFF)
+    other, secret = tokens.issue(acme.workspace, "second", actor=TESTS)
+    okta = Client(headers={"authorization": f"Bearer {secret.reveal()}"})
+    for _ in range(2):
+        send(okta, "PATCH", f"/Users/{acme.member.id}", OKTA_ON)
+    mine = ScimToken.objects.get(workspace=acme.workspace, label="Okta")
+    theirs = ScimToken.objects.get(workspace=rival.workspace)
+
+    def found(company: Company, token: object) -> int:
+        return int(company.browser().get(f"{LIST}?token={token}").context["cl"].result_count)
+
+    assert (found(acme, mine.pk), found(acme, other.pk)) == (1, 2)
+    assert found(acme, theirs.pk) == found(acme, "none") == found(rival, mine.pk) == 0
+    shown = text_of(acme.browser(), LIST)
+    assert str(other.pk) in shown
+    assert str(theirs.pk) not in shown
+    assert f"{LIST}?token={other.pk}" in text_of(acme.browser(), f"/admin/scim/scimtoken/{other.pk}/change/")
+    staff = acme.browser(support())
+    assert staff.get(f"{LIST}?token={theirs.pk}").context["cl"].result_count == 1
+    assert str(mine.pk) not in text_of(staff, f"{LIST}?workspace__id__exact={rival.workspace.pk}")

@@ -54,6 +54,7 @@ def test_every_act_there_is_has_a_test() -> None:
         "rotation_rotationjob_targets_word",
         "rotation_rotationjob_use_admin",
         "rotation_rotationjob_withdraw_risk",
+        "scim_scimtoken_claim",
         "scim_scimtoken_regenerate",
         "scim_scimtoken_revoke",
         "workspace_account_adopt",
@@ -209,7 +210,7 @@ def test_a_person_is_reactivated_empty_handed(acme: Company) -> None:
 
 def test_an_invitation_link_is_shown_once_and_works(acme: Company, settings: Any) -> None:
     guest = local_person(acme)
-    answer = acme.browser().post(page(guest, "invite"))
+    answer = acme.browser().post(page(guest, "invite"), {"proof": PASSWORD})
     link = answer.context["secret"]
     assert "no-store" in answer["Cache-Control"]
     assert answer["Referrer-Policy"] == "no-referrer"
@@ -218,9 +219,17 @@ def test_an_invitation_link_is_shown_once_and_works(acme: Company, settings: Any
     assert link not in text_of(acme.browser(), page(guest)) + text_of(acme.browser(), page(guest, "invite"))
 
 
+@pytest.mark.parametrize("proof", [{}, {"proof": ""}, {"proof": "not my password"}])
+def test_an_invitation_link_asks_for_a_proof(acme: Company, proof: dict[str, str]) -> None:
+    guest, browser = local_person(acme), acme.browser()
+    assert 'name="proof"' in text_of(browser, page(guest, "invite"))
+    assert "secret" not in (browser.post(page(guest, "invite"), proof).context or {})
+    assert not AuditEvent.objects.filter(verb="person.invited").exists()
+
+
 def test_a_disabled_person_is_not_invited(acme: Company) -> None:
     people.deactivate(acme.member, actor=TESTS, reason="left")
-    assert "is disabled and cannot be invited" in post(acme.browser(), page(acme.member, "invite"))
+    assert "is disabled and cannot be invited" in post(acme.browser(), page(acme.member, "invite"), proof=PASSWORD)
     assert not AuditEvent.objects.filter(verb="person.invited").exists()
 
 
@@ -360,8 +369,8 @@ def test_an_owner_decides_what_a_departure_rotates_and_who_makes_owners(acme: Co
 
 def test_an_owner_makes_no_link_to_another_owners_account(acme: Company) -> None:
     second = acme.person("second", role=Role.OWNER)
-    shown = post(acme.browser(), page(second, "invite"))
+    shown = post(acme.browser(), page(second, "invite"), proof=PASSWORD)
     assert "password of their own" in shown
     assert not AuditEvent.objects.filter(verb="person.invited").exists()
-    own = acme.browser().post(page(acme.owner, "invite"))
+    own = acme.browser().post(page(acme.owner, "invite"), {"proof": PASSWORD})
     assert "/invitation/" in own.context["secret"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from tests.companies import TESTS, Company
+from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import text_of, told_something
 from workspace import deliveries, people, webhooks
 from workspace.models import Delivery, Notice, NoticeSettings, Role, WebhookEndpoint
@@ -29,7 +29,10 @@ def test_an_owner_adds_an_endpoint_and_sees_its_secret_this_once(acme: Company) 
     browser = acme.browser()
     answer = browser.post(
         page("webhookendpoint_add"),
-        {"url": "https://hooks.acme.example/", "description": "Tickets", "kinds": ["orphan", "token_expiring"]},
+        {
+            "url": "https://hooks.acme.example/", "description": "Tickets", "kinds": ["orphan", "token_expiring"],
+            "proof": PASSWORD,
+        },
     )
     endpoint = WebhookEndpoint.objects.get()
     (secret,) = SECRET.findall(answer.content.decode())
@@ -40,17 +43,31 @@ def test_an_owner_adds_an_endpoint_and_sees_its_secret_this_once(acme: Company) 
 
 
 def test_an_address_that_cannot_be_is_refused_beside_its_field(acme: Company) -> None:
-    answer = acme.browser().post(page("webhookendpoint_add"), {"url": "http://plain.example/", "kinds": ["orphan"]})
+    data = {"url": "http://plain.example/", "kinds": ["orphan"], "proof": PASSWORD}
+    answer = acme.browser().post(page("webhookendpoint_add"), data)
     assert "must begin with https://" in answer.content.decode()
     assert not WebhookEndpoint.objects.exists()
 
 
 def test_a_new_secret_is_shown_once(acme: Company) -> None:
     endpoint, browser = endpoint_of(acme), acme.browser()
-    answer = browser.post(page("webhookendpoint_rotate", endpoint))
+    answer = browser.post(page("webhookendpoint_rotate", endpoint), {"proof": PASSWORD})
     (secret,) = SECRET.findall(answer.content.decode())
     endpoint.refresh_from_db()
     assert webhooks.signing_secrets(endpoint)[0].reveal() == secret
+
+
+@pytest.mark.parametrize("proof", [{}, {"proof": ""}, {"proof": "not my password"}])
+def test_a_secret_asks_for_a_proof(acme: Company, proof: dict[str, str]) -> None:
+    endpoint, browser = endpoint_of(acme), acme.browser()
+    before = [each.reveal() for each in webhooks.signing_secrets(endpoint)]
+    for address in (page("webhookendpoint_add"), page("webhookendpoint_rotate", endpoint)):
+        assert 'name="proof"' in text_of(browser, address)
+        answer = browser.post(address, {"url": "https://hooks.acme.example/", "kinds": ["orphan"], **proof})
+        assert not SECRET.search(answer.content.decode())
+    endpoint.refresh_from_db()
+    assert [each.reveal() for each in webhooks.signing_secrets(endpoint)] == before
+    assert WebhookEndpoint.objects.count() == 1
 
 
 def test_an_endpoint_is_edited_tried_disabled_and_enabled(acme: Company) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from tests.companies import TESTS, Company
+from tests.companies import PASSWORD, TESTS, Company
 from tests.workspace import strangers
 from workspace import access, accounts, keys, people
 from workspace.crypto import Secret
@@ -107,8 +107,8 @@ def test_an_account_of_a_colleague_is_not_there(acme: Company) -> None:
 
 
 def test_a_key_is_issued_once_listed_without_its_text_and_revoked(acme: Company) -> None:
-    client = program(acme)
-    response = client.post("/api/v1/keys", {"label": "backup"}, content_type="application/json")
+    client, body = program(acme), {"label": "backup", "proof": PASSWORD}
+    response = acme.browser(acme.member).post("/api/v1/keys", body, content_type="application/json")
     issued = response.json()
 
     assert response.status_code == 201
@@ -122,6 +122,20 @@ def test_a_key_is_issued_once_listed_without_its_text_and_revoked(acme: Company)
         assert client.delete(f"/api/v1/keys/{issued['id']}").status_code == 204
     assert_problem(program(acme, issued["key"]).get("/api/v1/me"), 401, "authentication_failed")
     assert [row["label"] for row in client.get("/api/v1/keys").json()["results"]] == ["laptop"]
+
+
+@pytest.mark.parametrize("proof", [{}, {"proof": ""}, {"proof": 1}, {"proof": "not my password"}])
+def test_a_session_issues_a_key_only_with_a_proof(acme: Company, proof: dict[str, Any]) -> None:
+    browser = acme.browser(acme.member)
+    answer = browser.post("/api/v1/keys", {"label": "backup", **proof}, content_type="application/json")
+    assert_problem(answer, 403, "refused")
+    assert ApiKey.objects.for_workspace(acme.workspace).count() == 1
+
+
+def test_a_key_issues_no_other(acme: Company) -> None:
+    body = {"label": "backup", "proof": PASSWORD}
+    assert_problem(program(acme).post("/api/v1/keys", body, content_type="application/json"), 403, "refused")
+    assert ApiKey.objects.for_workspace(acme.workspace).count() == 1
 
 
 @pytest.mark.parametrize("body", ["{}", '{"label": ""}', '{"label": "a\\u0000b"}', '{"label": "\\ud800"}', "[]", "{"])

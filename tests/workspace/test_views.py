@@ -194,7 +194,7 @@ def test_a_password_that_cannot_be_opened_is_an_error_and_nothing_else(acme: Com
 
 def test_a_key_is_shown_once_works_and_is_revoked(acme: Company) -> None:
     browser = acme.browser(acme.member)
-    found = re.search(r"cerby_key_\w+", text(browser.post("/keys/", {"label": "backup"})))
+    found = re.search(r"cerby_key_\w+", text(browser.post("/keys/", {"label": "backup", "proof": PASSWORD})))
     assert found
     program = Client(headers={"authorization": f"Bearer {found[0]}"})
     assert program.get("/api/v1/me").json()["id"] == str(acme.member.id)
@@ -211,9 +211,24 @@ def test_a_key_is_shown_once_works_and_is_revoked(acme: Company) -> None:
 
 @pytest.mark.parametrize("label", ["", "   ", "x" * 81])
 def test_a_key_needs_a_label(acme: Company, label: str) -> None:
-    page = text(acme.browser(acme.member).post("/keys/", {"label": label}))
+    page = text(acme.browser(acme.member).post("/keys/", {"label": label, "proof": PASSWORD}))
     assert "cerby_key_" not in page
     assert 'class="error"' in page
+
+
+@pytest.mark.parametrize("proof", [{}, {"proof": ""}, {"proof": "not my password"}])
+def test_a_key_asks_for_a_proof(acme: Company, proof: dict[str, str]) -> None:
+    browser = acme.browser(acme.member)
+    assert 'name="proof"' in text(browser.get("/keys/"))
+    assert "cerby_key_" not in text(browser.post("/keys/", {"label": "backup", **proof}))
+    assert ApiKey.objects.for_workspace(acme.workspace).count() == 1
+
+
+def test_who_has_just_proved_themselves_issues_more_keys(acme: Company) -> None:
+    browser = acme.browser(acme.member)
+    browser.post("/keys/", {"label": "first", "proof": PASSWORD})
+    assert 'name="proof"' not in text(browser.get("/keys/"))
+    assert "cerby_key_" in text(browser.post("/keys/", {"label": "second"}))
 
 
 def test_a_colleagues_key_is_neither_shown_nor_revoked(acme: Company) -> None:

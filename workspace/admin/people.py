@@ -259,7 +259,7 @@ class PersonAdmin(ConsoleAdmin):
                 )  # fmt: skip
 
             return Act(
-                f"Invite {user}", "Create link", forms.ActForm(bound(request)), issue,
+                f"Invite {user}", "Create link", forms.ConfirmedForm(bound(request), request=request), issue,
                 text=(
                     "Creates a link with which this person sets their password. Whoever has the link can do it.",
                     "It works once and for 24 hours. A person who has a password already can set a new one with it.",

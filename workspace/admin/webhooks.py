@@ -31,6 +31,10 @@ class EndpointFields(forms.WorkspaceForm):
         self.fields["kinds"] = forms.several("Notices", KIND_CHOICES, initial=[value for value, _ in KIND_CHOICES])
 
 
+class NewEndpointForm(forms.ConfirmedForm, EndpointFields):
+    """The same, by who proves that it is they: the secret that follows signs for this workspace."""
+
+
 class EndpointStateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
@@ -98,7 +102,7 @@ class WebhookEndpointAdmin(ConsoleAdmin):
         return ("enable", "edit", "rotate") if obj.disabled_at else ("test", "edit", "rotate", "disable")
 
     def adding(self, request: HttpRequest) -> Act:
-        form = EndpointFields(bound(request), workspace=visitor(request).workspace)
+        form = NewEndpointForm(bound(request), workspace=visitor(request).workspace, request=request)
 
         def add(data: dict[str, Any]) -> HttpResponse:
             endpoint, secret = webhooks.add(
@@ -151,7 +155,8 @@ class WebhookEndpointAdmin(ConsoleAdmin):
                 return self._secret_page(request, endpoint, secret.reveal())
 
             return Act(
-                f"A new secret for {endpoint}", "Make a new secret", forms.ActForm(bound(request)), replace,
+                f"A new secret for {endpoint}", "Make a new secret",
+                forms.ConfirmedForm(bound(request), request=request), replace,
                 text=("For 24 hours messages carry both signatures, so that your receiver can be changed in between.",),
             )  # fmt: skip
 
