@@ -135,7 +135,7 @@ def test_a_token_is_told_of_20_days_before_it_ends(acme: Company, rival: Company
 def test_owners_are_mailed_of_a_token_of_any_scope_and_home_warns(
     acme: Company, settings: Any, scope: str, without: str
 ) -> None:
-    settings.SENDS_MAIL = True
+    settings.SENDS_MAIL, settings.MAIL_DELAY_SECONDS = True, 0
     token, _ = tokens.issue(acme.workspace, "narrow", actor=TESTS, scope=scope, days=19)
     errands.once()
     (notice,) = of(acme, EXPIRING)
