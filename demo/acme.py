@@ -11,4 +11,5 @@ PEOPLE: Final = {
     "luis": ("Luis", "Ortega"),
     "priya": ("Priya", "Raman"),
     "jonas": ("Jonas", "Weber"),
+    "sam": ("Sam", "Becker"),
 }

@@ -14,19 +14,22 @@ from cerby.engines import Addresses
 from demo import targets
 from demo.acme import NAME, PEOPLE, SLUG
 from demo.credentials import Credentials
+from rotation import offboarding, verification
 from rotation.passwords import Policy, generate
 from scim import tokens
 from workspace import access, accounts, audit, people, second_factor, teams, tenancy
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import NotFound, Refused
-from workspace.models import Account, AuditEvent, Role, Team, User, Workspace
+from workspace.models import Account, AuditEvent, GrantRole, Role, Team, User, Workspace
 from workspace.people import Profile
 
 OWNER: Final = "owner@acme.example"
 DEMO: Final = Actor.system("demo")
 SEEDED: Final = "demo.seeded"
 
+LEAVER: Final = "sam"
+"""Has left before the story begins, and leaves an account without an Owner."""
 TEAMS: Final = {
     "Social": ("mei", "luis"),
     "Database": ("nadia", "tom"),
@@ -36,7 +39,7 @@ TEAMS: Final = {
 
 @dataclass(frozen=True)
 class Shared:
-    """A shared account: its login, the kind of target, who has it (names of TEAMS and PEOPLE)."""
+    """A shared account: its login, the kind of target, who owns it and who else has it (names of TEAMS and PEOPLE)."""
 
     name: str
     username: str
@@ -44,17 +47,20 @@ class Shared:
     kind: str = "by_hand"
     admin: str = ""
     """The name of the account that may reset this one's password."""
+    owner: str = ""
 
 
 # An administering account stands before those it administers.
 ACCOUNTS: Final = (
-    Shared("Database administration", targets.ROLE_ADMIN, ("nadia",), "postgres"),
-    Shared("Reporting database", "reporting", ("Database", "luis"), "postgres", "Database administration"),
-    Shared("Billing database", "billing", ("Database",), "postgres", "Database administration"),
-    Shared("Cache administration", targets.CACHE_ADMIN, ("priya",), "redis_acl"),
-    Shared("Cache", targets.CACHE_USER, ("Network", "tom"), "redis_acl", "Cache administration"),
-    Shared("Acme on Instagram", "acme.official", ("Social",)),
+    Shared("Database administration", targets.ROLE_ADMIN, (), "postgres", owner="nadia"),
+    Shared("Reporting database", "reporting", ("Database", "luis"), "postgres", "Database administration", "nadia"),
+    Shared("Billing database", "billing", ("Database",), "postgres", "Database administration", "nadia"),
+    Shared("Archive database", targets.DRIFTED, ("tom",), "postgres", "Database administration", "nadia"),
+    Shared("Cache administration", targets.CACHE_ADMIN, (), "redis_acl", owner="priya"),
+    Shared("Cache", targets.CACHE_USER, ("Network", "tom"), "redis_acl", "Cache administration", "priya"),
+    Shared("Acme on Instagram", "acme.official", ("Social",), owner="mei"),
     Shared("Office router", "admin", ("Network",)),
+    Shared("Status page", "status@acme.example", ("Network",), owner=LEAVER),
 )
 
 
@@ -66,6 +72,7 @@ def ensure(addresses: Addresses, credentials: Credentials) -> Credentials:
     workspace = _company(credentials)
     _point_accounts(workspace, addresses)
     targets.make(addresses, _passwords(workspace))
+    _check_drifted(workspace)
     _open_for_owner(workspace, credentials)
     return credentials.with_token(_token(workspace, credentials))
 
@@ -82,6 +89,7 @@ def _company(credentials: Credentials) -> Workspace:
     folk = {key: _person(workspace, key, *names) for key, names in PEOPLE.items()}
     groups = {name: _team(workspace, name, [folk[key] for key in keys]) for name, keys in TEAMS.items()}
     _make_accounts(workspace, {**folk, **groups})
+    offboarding.offboard(folk[LEAVER], actor=Actor.person(owner), cause="Contract ended")
     audit.record(workspace, SEEDED, workspace, actor=DEMO)
     return workspace
 
@@ -113,6 +121,8 @@ def _make_accounts(workspace: Workspace, holders: dict[str, User | Team]) -> Non
             is_privileged=shared.kind != "by_hand", admin_account=made.get(shared.admin),
             password=generate(Policy(32, ("lower", "upper", "digit"))),
         )  # fmt: skip
+        if shared.owner:
+            access.grant(account, holders[shared.owner], actor=DEMO, role=GrantRole.OWNER)
         for holder in shared.holders:
             access.grant(account, holders[holder], actor=DEMO)
 
@@ -135,6 +145,13 @@ def _passwords(workspace: Workspace) -> dict[str, Secret]:
     found = Account.objects.for_workspace(workspace).filter(username__in=wanted, archived_at=None)
     versions = {account.username: accounts.current_version(account) for account in found}
     return {login: accounts.open_version(version) for login, version in versions.items() if version}
+
+
+def _check_drifted(workspace: Workspace) -> None:
+    """Have it found out soon that a password was changed behind Cerby's back."""
+    drifted = Account.objects.for_workspace(workspace).filter(username=targets.DRIFTED, verification=None)
+    for account in drifted:
+        verification.check_soon(account)
 
 
 def _open_for_owner(workspace: Workspace, credentials: Credentials) -> None:

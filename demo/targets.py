@@ -4,6 +4,7 @@ They are real logins on real servers. Each is made once, with the password that 
 """
 
 import hashlib
+import secrets
 from typing import Final
 
 import psycopg
@@ -16,6 +17,8 @@ from workspace.crypto import Secret
 DATABASE: Final = "targets"
 ROLES: Final = ("reporting", "billing")
 ROLE_ADMIN: Final = "targets-admin"
+DRIFTED: Final = "archive"
+"""A role whose password is another than the one that Cerby has stored."""
 CACHE_USER: Final = "cache-app"
 CACHE_ADMIN: Final = "acl-admin"
 
@@ -38,22 +41,23 @@ def cache_target(addresses: Addresses) -> dict[str, object]:
 
 def make(addresses: Addresses, passwords: dict[str, Secret]) -> None:
     """Make what is missing of the database, its roles and the ACL users; what exists keeps its password."""
+    roles: list[str] = [role for role in (*ROLES, DRIFTED) if role in passwords]
     with psycopg.connect(addresses.postgres_admin_url, autocommit=True) as connection:
-        _make_roles(connection, passwords)
-        _make_database(connection)
+        _make_roles(connection, roles, {**passwords, DRIFTED: Secret(secrets.token_urlsafe())})
+        _make_database(connection, roles)
     with redis.Redis.from_url(addresses.redis_url) as cache:
         for user in (CACHE_USER, CACHE_ADMIN):
             _make_cache_user(cache, user, passwords[user])
         cache.acl_save()
 
 
-def _make_roles(connection: psycopg.Connection, passwords: dict[str, Secret]) -> None:
-    for role in ROLES:
+def _make_roles(connection: psycopg.Connection, roles: list[str], passwords: dict[str, Secret]) -> None:
+    for role in roles:
         _make_role(connection, role, passwords[role], sql.SQL(""))
     _make_role(connection, ROLE_ADMIN, passwords[ROLE_ADMIN], sql.SQL("CREATEROLE"))
     admin = sql.Identifier(ROLE_ADMIN)
     connection.execute(sql.SQL("GRANT pg_signal_backend TO {}").format(admin))
-    for role in ROLES:
+    for role in roles:
         # The administrator may manage the role, but neither inherits its rights nor becomes it.
         grant = sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
         connection.execute(grant.format(sql.Identifier(role), admin))
@@ -71,14 +75,14 @@ def _make_role(connection: psycopg.Connection, name: str, password: Secret, opti
     )
 
 
-def _make_database(connection: psycopg.Connection) -> None:
+def _make_database(connection: psycopg.Connection, roles: list[str]) -> None:
     """Only the demo's roles may connect; what others hold in the cluster stays out of their reach."""
     name = sql.Identifier(DATABASE)
     if connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    roles = sql.SQL(", ").join(map(sql.Identifier, (*ROLES, ROLE_ADMIN)))
+    allowed = sql.SQL(", ").join(map(sql.Identifier, (*roles, ROLE_ADMIN)))
     connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(name))
-    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, roles))
+    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, allowed))
 
 
 def _make_cache_user(cache: "redis.Redis", name: str, password: Secret) -> None:

@@ -138,7 +138,7 @@ class KeptAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @button_for("Adopt the target's password", url_path="adopt", icon="move_to_inbox")
+    @button_for("Adopt", url_path="adopt", icon="move_to_inbox")
     def adopt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(account: Any) -> Act:
             def take(data: dict[str, Any]) -> str:
@@ -157,7 +157,7 @@ class KeptAdmin(ConsoleAdmin):
 
         return self.act_on(request, object_id, make)
 
-    @button_for("Reset by the admin account", url_path="reset", icon="lock_reset", variant=ActionVariant.DANGER)
+    @button_for("Reset", url_path="reset", icon="lock_reset", variant=ActionVariant.DANGER)
     def reset(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def make(account: Any) -> Act:
             def begin(data: dict[str, Any]) -> str:

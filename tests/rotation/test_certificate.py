@@ -240,7 +240,7 @@ def test_an_open_one_says_what_is_missing(acme: Company) -> None:
     assert done is not None
     shown = acme.browser().get(page(done, "certificate")).content.decode()
     assert "1 password(s) are not dealt with yet" in shown
-    assert "certificate" not in str(acme.browser().get(page(done)).context["actions_detail"])
+    assert "certificate" not in str(acme.browser().get(page(done)).context["acts"])
 
 
 def test_rivals_owner_gets_none_of_acmes(acme: Company, rival: Company, departed: Offboarding) -> None:

@@ -156,7 +156,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """An object's page. It has no form: what can be done stands as buttons above it. One that moves by itself asks
+        """An object's page. It has no form: what can be done stands as buttons on it. One that moves by itself asks
         for its middle again and again (console/live.js)."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
@@ -166,7 +166,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         detail = self.detail(request, obj)
         return self._page(
             request, "detail_body" if "X-Live" in request.headers else "detail", obj,
-            title=str(obj), detail=detail, actions_detail=self._buttons(request, obj), actions_detail_hide_default=True,
+            title=str(obj), detail=detail, acts=self._buttons(request, obj),
         )  # fmt: skip
 
     def add_view(

@@ -30,7 +30,7 @@
     if (answer.redirected || !answer.ok) throw new Error(String(answer.status));
     show(await answer.text());
     const live = body.querySelector("[data-live]");
-    say(live ? live.textContent : "Complete.");
+    say((live || body.querySelector(".console-heading")).textContent.replace(/\s+/g, " ").trim());
     return Boolean(live);
   };
 
