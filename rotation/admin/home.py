@@ -8,9 +8,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from rotation import orphans, safeguard
-from rotation.admin.jobs import WAITS_FOR_A_PERSON
+from rotation.admin.jobs import UNDER_WAY, WAITS_FOR_A_PERSON
 from rotation.models import Exposure, Offboarding, RotationJob
-from rotation.states import FINISHED, JobState
+from rotation.states import JobState
 from workspace.admin.base import visitor
 from workspace.admin.parts import url, when
 from workspace.console import Banner, Card, Figure, home_banners, home_card
@@ -71,11 +71,10 @@ def held_removals(request: HttpRequest) -> list[Banner]:
 def rotations(request: HttpRequest) -> Card:
     workspace = visitor(request).workspace
     rows = RotationJob.objects.all() if workspace is None else RotationJob.objects.for_workspace(workspace)
-    stopped = (JobState.WAITING, JobState.NEEDS_HUMAN)
     counts = rows.aggregate(
         human=Count("pk", filter=WAITS_FOR_A_PERSON),
         waiting=Count("pk", filter=Q(state=JobState.WAITING)),
-        running=Count("pk", filter=~Q(state__in=(*FINISHED, *stopped))),
+        running=Count("pk", filter=UNDER_WAY),
         done=Count("pk", filter=Q(state=JobState.DONE)),
     )
     page = reverse("admin:rotation_rotationjob_changelist")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -27,13 +28,17 @@ STOPPED = (JobState.WAITING, JobState.NEEDS_HUMAN)
 RESTS: Final = Q(state=JobState.NEEDS_HUMAN, failure_code=jobs.RISK_ACCEPTED)
 WAITS_FOR_A_PERSON: Final = Q(state=JobState.NEEDS_HUMAN) & ~Q(failure_code=jobs.RISK_ACCEPTED)
 
+HELD: Final = Q(held_until__gt=Now()) & ~Q(state__in=FINISHED)
+UNDER_WAY: Final = ~Q(state__in=(*FINISHED, *STOPPED)) & (Q(held_until=None) | Q(held_until__lte=Now()))
+
 
 class JobStateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
     conditions: ClassVar[dict[str, tuple[str, Any]]] = {
         "live": ("Not finished", ~Q(state__in=FINISHED)),
-        "running": ("Under way", ~Q(state__in=(*FINISHED, *STOPPED))),
+        "running": ("Under way", UNDER_WAY),
+        "held": ("Waits with a removal of many people", HELD),
         **{state.value: (state.label, Q(state=state)) for state in JobState},
         "needs_human": (JobState.NEEDS_HUMAN.label, WAITS_FOR_A_PERSON),
         "accepted": ("Risk accepted", RESTS),
@@ -104,7 +109,7 @@ class RotationJobAdmin(ConsoleAdmin):
 
     def detail(self, request: HttpRequest, obj: RotationJob) -> Detail:
         sections = [*accepted_of(obj), *follow_ups_of(obj), steps_of(obj)]
-        moves = obj.is_live and obj.state != JobState.NEEDS_HUMAN
+        moves = obj.is_live and obj.state != JobState.NEEDS_HUMAN and not is_held(obj)
         live = f"{obj.get_state_display()}." if moves else ""
         return Detail(facts(obj), sections, [job_badge(obj)], failure_text(obj), live)
 
@@ -268,7 +273,7 @@ def facts(job: RotationJob) -> list[Fact]:
     ]
     if job.state == JobState.WAITING:
         known.append(Fact("Next attempt", when(job.next_attempt_at)))
-    if job.held_until and job.held_until > timezone.now():
+    if is_held(job):
         held = format_html("{}, with a {}", when(job.held_until), link(job.hold, "removal of many people"))
         known.append(Fact("Held back until", held))
     if job.failure_detail and job.state in STOPPED:
@@ -306,6 +311,10 @@ def accepted_of(job: RotationJob) -> list[Section]:
     return [Section("Risk accepted", ("Known to", "Until", "By", "Reason"), rows, "")] if rows else []
 
 
+def is_held(job: RotationJob) -> bool:
+    return job.held_until is not None and job.held_until > timezone.now()
+
+
 def steps_of(job: RotationJob) -> Section:
     steps = list(job.steps.all())
     before = [job.requested_at, *(step.at for step in steps)]
@@ -317,7 +326,8 @@ def steps_of(job: RotationJob) -> Section:
              lasting(max(step.at - earlier, timedelta()))]
             for step, earlier in zip(steps, before, strict=False)
         ],
-        "No worker has taken it up yet; that follows within seconds.",
+        "It waits with a removal of many people, and begins when that is answered or its time is up."
+        if is_held(job) else "No worker has taken it up yet; that follows within seconds.",
         note="“Lease” counts the workers that held this rotation, one after the other.",
     )
 

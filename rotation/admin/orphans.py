@@ -178,9 +178,13 @@ class OrphanAdmin(ConsoleAdmin):
                 *((f"The first {AT_ONCE}; {more} more wait behind them.",) if more > 0 else ()),
             ),
             sections=[_left_out(queue, found)] if len(queue) > len(found) else [],
-            refusal="" if offered else "Nothing waits here that could be confirmed.",
+            refusal="" if offered else HELD if any(map(orphans.is_held, queue)) else NOTHING_WAITS,
         )  # fmt: skip
         return self.run(request, act)
+
+
+NOTHING_WAITS: Final = "Nothing waits here that could be confirmed."
+HELD: Final = "What waits here was left by a removal of many people that waits for an answer. Answer that first."
 
 
 def _confirm(workspaces: dict[UUID, Workspace], successors: dict[UUID, UUID], request: HttpRequest) -> int:
@@ -206,5 +210,5 @@ def _refusal(orphan: Orphan) -> str:
     if orphan.settled_at:
         return "This account has an Owner again."
     if orphans.is_held(orphan):
-        return "This account was left by a removal of many people that waits for an answer. Answer that first."
+        return HELD
     return ""

@@ -220,6 +220,13 @@ def test_home_asks_for_an_answer(acme: Company, rival: Company, removal: MassRem
     assert "that an Owner has to answer" in shown
     assert "Waits for an answer" in shown
     assert acme.browser().get("/admin/rotation/offboarding/?state=held").context["cl"].result_count == 6
+    for state, number in (("held", 6), ("running", 0)):
+        listed = acme.browser().get(f"/admin/rotation/rotationjob/?state={state}").context["cl"]
+        assert listed.result_count == number
+    rotation = text_of(acme.browser(), page(RotationJob.objects.first()))
+    assert "begins when that is answered" in rotation
+    assert "data-live" not in rotation
+    assert "Answer that first" in text_of(acme.browser(), "/admin/rotation/orphan/confirm-suggestions/")
 
 
 def test_an_owner_confirms_that_they_were_meant_to_leave(acme: Company, removal: MassRemoval) -> None:
