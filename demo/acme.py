@@ -11,5 +11,6 @@ PEOPLE: Final = {
     "luis": ("Luis", "Ortega"),
     "priya": ("Priya", "Raman"),
     "jonas": ("Jonas", "Weber"),
-    "sam": ("Sam", "Becker"),
 }
+FORMER: Final = {"sam": ("Sam", "Becker")}
+"""Has left before anything begins, and leaves an account without an Owner."""

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cerby.engines import Addresses
 from demo import targets
-from demo.acme import NAME, PEOPLE, SLUG
+from demo.acme import FORMER, NAME, PEOPLE, SLUG
 from demo.credentials import Credentials
 from rotation import offboarding, verification
 from rotation.passwords import Policy, generate
@@ -28,8 +28,7 @@ OWNER: Final = "owner@acme.example"
 DEMO: Final = Actor.system("demo")
 SEEDED: Final = "demo.seeded"
 
-LEAVER: Final = "sam"
-"""Has left before the story begins, and leaves an account without an Owner."""
+(LEAVER,) = FORMER
 TEAMS: Final = {
     "Social": ("mei", "luis"),
     "Database": ("nadia", "tom"),
@@ -86,7 +85,7 @@ def _company(credentials: Credentials) -> Workspace:
     owner = _person(workspace, "owner", "Olivia", "Owner", role=Role.OWNER)
     owner.set_password(credentials.owner_password)
     owner.save(update_fields=["password"])
-    folk = {key: _person(workspace, key, *names) for key, names in PEOPLE.items()}
+    folk = {key: _person(workspace, key, *names) for key, names in {**PEOPLE, **FORMER}.items()}
     groups = {name: _team(workspace, name, [folk[key] for key in keys]) for name, keys in TEAMS.items()}
     _make_accounts(workspace, {**folk, **groups})
     offboarding.offboard(folk[LEAVER], actor=Actor.person(owner), cause="Contract ended")

@@ -14,7 +14,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.enums import ActionVariant
 
-from rotation import connectors, jobs, verification
+from rotation import connectors, jobs, targets, verification
+from rotation.admin.words import health_text
 from rotation.models import Verification
 from rotation.target_models import Verdict
 from workspace.admin import forms
@@ -212,7 +213,9 @@ def check_facts(account: Account) -> list[Fact]:
     every = account.workspace.verify_every_hours if account.verify_every_hours is None else account.verify_every_hours
     due = format_html(", next {}", when(found.due_at)) if found and every else ""
     often = format_html("every {} hours{}", every, due) if every else "only when asked"
-    return [*facts, Fact("Last check", verdict_text(found)), Fact("Checked", often)]
+    facts += [Fact("Last check", verdict_text(found)), Fact("Checked", often)]
+    health = targets.health_of(account.workspace, targets.key_of(account))
+    return [*facts, Fact("Its target", health_text(health))] if health else facts
 
 
 def verdict_text(found: Verification | None) -> Any:

@@ -230,6 +230,7 @@ def test_a_rotation_says_how_its_target_fares(acme: Company, server: Server, job
     assert "paused since" in shown
     assert "One rotation at a time tries it" in shown
     assert "Nothing answers at all." in shown
+    assert "paused since" in text_of(acme.browser(), page(acme.account))
     targets.answered(acme.workspace, job.target)
     assert ": answers" in text_of(acme.browser(), page(job))
 
