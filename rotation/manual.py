@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from rotation import connectors, passwords, resolution
+from rotation import connectors, jobs, passwords, resolution
 from rotation.models import RotationJob, RotationJobQuerySet
 from rotation.passwords import Policy
 from rotation.states import JobState
@@ -21,7 +21,8 @@ from workspace.models import Grant, GrantRole, SecretVersion, User
 
 
 def waiting_for(user: User) -> RotationJobQuerySet:
-    """The rotations in need of a person whose account this person owns, directly or through a team; oldest first."""
+    """The rotations in need of a person whose account this person owns, directly or through a team; oldest first. Not
+    those that rest because a risk was accepted."""
     if not user.is_active or user.workspace_id is None:
         return RotationJob.objects.none()
     mine = Q(user=user) | Q(team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None)
@@ -30,6 +31,7 @@ def waiting_for(user: User) -> RotationJobQuerySet:
         workspace_id=user.workspace_id, state=JobState.NEEDS_HUMAN, account__archived_at=None,
         account_id__in=owned.values("account_id"),
     )  # fmt: skip
+    found = found.exclude(failure_code=jobs.RISK_ACCEPTED)
     return found.select_related("account__workspace", "workspace").order_by("requested_at")
 
 

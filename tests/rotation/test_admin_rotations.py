@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from rotation import certificate, connectors, jobs, resolution, risk, sweep, targets
+from rotation import certificate, connectors, jobs, manual, resolution, risk, sweep, targets
 from rotation.admin.words import FAILURES
 from rotation.connectors.base import Capabilities, FailureKind, TargetError, TargetSettings
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
@@ -16,7 +16,7 @@ from tests.console_world import populate, text_of
 from tests.rotation.model_target import ModelConnector, Server
 from tests.rotation.running import run
 from tests.workspace.test_admin_acts import page, post
-from workspace import accounts
+from workspace import access, accounts
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused, Undecryptable
@@ -62,6 +62,13 @@ def test_a_risk_is_accepted_until_a_day_and_shown_with_who_and_why(acme: Company
     assert "Risk accepted" in text_of(acme.browser(), page(Offboarding.objects.get()))
     for query, number in (("accepted", 1), ("needs_human", 0)):
         assert acme.browser().get(LISTED, {"state": query}).context["cl"].result_count == number
+
+
+def test_a_rotation_that_rests_is_nobodys_task(acme: Company, stuck: RotationJob) -> None:
+    access.grant(acme.account, acme.owner, actor=TESTS, role="owner")
+    assert list(manual.waiting_for(acme.owner)) == [stuck]
+    bear(acme, stuck)
+    assert not manual.waiting_for(acme.owner)
 
 
 @pytest.mark.parametrize(
