@@ -39,6 +39,9 @@ class Opened:
     rotating: list[UUID]
 
 
+NOTHING: Final = Opened(0, [])
+
+
 def open_for(offboarding: Offboarding) -> Opened:
     """One exposure for each account the person could have known, in one statement; before their access is ended."""
     policy = RotationPolicy(offboarding.workspace.rotation_policy)

@@ -1,15 +1,19 @@
 """A person leaves: the one verb behind SCIM PATCH, PUT and DELETE, the admin's action and the command."""
 
+from typing import Final
+
 from rotation import exposures, jobs, orphans, safeguard
 from rotation.models import Exposure, Offboarding
 from rotation.previews import Preview, preview
-from workspace import audit, people, statements
+from workspace import access, audit, people, statements
 from workspace.audit import Actor
 from workspace.errors import Refused
 from workspace.models import User, Workspace
-from workspace.transactions import atomic
+from workspace.transactions import append, atomic
 
 __all__ = ["Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
+
+_FIRST_LOOK: Final = f"SELECT {access.HAD_ANY}, {safeguard.IS_QUIET}"
 
 
 @atomic()
@@ -25,20 +29,22 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
         return Offboarding.objects.filter(user=user).order_by("-started_at").first()
     workspace = _workspace_of(user)
     offboarding = Offboarding(workspace=workspace, user=user, cause=cause[:200], actor=actor.to_json())
-    alone = orphans.owned_alone(user)
-    opened = exposures.open_for(offboarding)
-    gone = people.deactivate(user, actor=actor, reason=cause)
-    assert gone is not None
-    hold = safeguard.hold(workspace)
-    offboarding.user, offboarding.hold = gone, hold
-    offboarding.started_at = gone.deactivated_at or offboarding.started_at
+    had_any, is_quiet = _first_look(user, workspace)
+    alone = orphans.owned_alone(user) if had_any else []
+    opened = exposures.open_for(offboarding) if had_any else exposures.NOTHING
+    people.deactivate(user, actor=actor, reason=cause)
+    offboarding.hold = hold = None if is_quiet else safeguard.hold(workspace)
+    offboarding.started_at = user.deactivated_at or offboarding.started_at
     offboarding.completed_at = None if opened.known else offboarding.started_at  # nothing known leaves nothing to do
-    statements.insert(offboarding)
+    if had_any:
+        statements.insert(offboarding)
+    else:
+        append(offboarding)
     if opened.rotating:
         jobs.want(workspace, opened.rotating, cause=f"{jobs.DEPARTURE}{cause}", hold=hold)
     left_alone = orphans.open_for(offboarding, alone)
     audit.record(
-        workspace, "offboarding.started", offboarding, actor=actor, person=str(gone.pk), exposures=opened.known,
+        workspace, "offboarding.started", offboarding, actor=actor, person=str(user.pk), exposures=opened.known,
         rotations=len(opened.rotating), orphans=left_alone, hold=str(hold.pk) if hold else None,
     )  # fmt: skip
     if not opened.known:
@@ -64,6 +70,12 @@ def refuse_while_exposed(user: User) -> None:
             f"{left} password(s) that {user.user_name} could have known are not proved dead yet."
             " Wait for the rotations, or say explicitly that the data shall go all the same."
         )
+
+
+def _first_look(user: User, workspace: Workspace) -> tuple[bool, bool]:
+    """Whether the person ever had an account, and whether few others left lately: what most departures have to ask."""
+    found = statements.rows(_FIRST_LOOK, {"user": user.pk, **safeguard.is_quiet_with(workspace)})
+    return found[0][0], found[0][1]
 
 
 def _workspace_of(user: User) -> Workspace:

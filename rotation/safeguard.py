@@ -24,6 +24,18 @@ from workspace.transactions import atomic
 
 SAFEGUARD: Final = Actor.system("safeguard")
 
+IS_QUIET: Final = """(
+    NOT EXISTS (SELECT FROM rotation_massremoval WHERE workspace_id = %(workspace)s AND decided_at IS NULL)
+    AND (SELECT count(*) FROM (SELECT FROM rotation_offboarding WHERE workspace_id = %(workspace)s
+         AND started_at > %(since)s LIMIT %(others)s) AS recent) < %(others)s)"""
+"""SQL: whether one departure more holds nothing, `others` of them since then being too few and no removal open."""
+
+
+def is_quiet_with(workspace: Workspace) -> dict[str, Any]:
+    """The values of IS_QUIET."""
+    since = timezone.now() - timedelta(minutes=workspace.mass_removal_window_minutes)
+    return {"workspace": workspace.pk, "since": since, "others": workspace.mass_removal_people - 1}
+
 
 def hold(workspace: Workspace) -> MassRemoval | None:
     """What the departure that is being written holds with; None for an ordinary one.

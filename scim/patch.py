@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -69,11 +68,18 @@ def apply(resource: JsonObject, operations: Any, schema: Schema) -> JsonObject:
     parsed = parse_operations(operations)
     if len(parsed) > MAX_OPERATIONS:
         raise TooMany(f"At most {MAX_OPERATIONS} operations beside those on members are done in one PATCH.")
-    patch = _Patch(deepcopy(resource), schema)
+    patch = _Patch(_copied(resource), schema)
     for operation in parsed:
         patch.run(operation)
     patch.check_required(resource)
     return patch.resource
+
+
+def _copied(value: Any) -> Any:
+    """A copy of JSON; `deepcopy` looks for more than that, and takes ten times as long."""
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
 @cache
@@ -264,7 +270,7 @@ class _Patch:
                 element.clear()
                 element.update(self._equalities(target) or {})
         for element in chosen:
-            merge(element, deepcopy(value) if target.sub is None else {target.sub: value})
+            merge(element, _copied(value) if target.sub is None else {target.sub: value})
         keep_one_primary(elements, chosen)
         return elements
 

@@ -231,6 +231,15 @@ SELECT m.user_id, g.account_id FROM workspace_grant g
 """
 
 
+HAD_ANY: Final = """(
+    EXISTS (SELECT FROM workspace_grant WHERE user_id = %(user)s)
+    OR EXISTS (SELECT FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
+                WHERE m.user_id = %(user)s)
+    OR EXISTS (SELECT FROM workspace_reveal WHERE user_id = %(user)s))"""
+"""SQL: whether a person ever held an account, was in a team that did, or was shown a password. Who did not, could have
+known none and owns none."""
+
+
 def could_have_known(user: User) -> list[Knowledge]:
     """What the person could have known of passwords that may still be alive, one per account, in one statement."""
     return [item for _, item in _knowledge([user.pk], None)]

@@ -23,7 +23,7 @@ from workspace import audit, statements
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.models import ApiKey, RecoveryCode, Role, Session, TotpDevice, User, Workspace
-from workspace.transactions import already_locked, atomic, remember_locked
+from workspace.transactions import already_locked, atomic, change, remember_locked
 
 _KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
     AND (lower(user_name) = lower(%s) OR (external_id <> '' AND external_id = %s)) FOR UPDATE"""
@@ -67,9 +67,9 @@ def find_listed(workspace: Workspace, user_id: UUID) -> User:
 
 
 def lock_listed(workspace: Workspace, user_id: UUID) -> User:
-    """The same, locked as by `lock`, in one statement, and without their teams."""
+    """The same, locked as by `lock`, in one statement; with the teams of when the lock was asked for."""
     one = {"workspace": workspace.pk, "id": user_id}
-    found = statements.every(User, f"WHERE {LISTED} AND t.id = %(id)s FOR UPDATE", one)
+    found = _with_teams(f"WHERE {LISTED} AND t.id = %(id)s FOR UPDATE OF t", one)
     return remember_locked(_only(found, workspace, user_id))
 
 
@@ -216,9 +216,7 @@ def reactivate(user: User, *, actor: Actor) -> User:
     if not user.is_active:
         user.is_active, user.deactivated_at, user.deactivated_by = True, None, None
         user.delisted_at, user.expires_at, user.updated_at = None, None, timezone.now()
-        statements.update(
-            user, "is_active", "deactivated_at", "deactivated_by", "delisted_at", "expires_at", "updated_at"
-        )
+        change(user, "is_active", "deactivated_at", "deactivated_by", "delisted_at", "expires_at", "updated_at")
         audit.record(user.workspace, "person.reactivated", user, actor=actor)
     return user
 
@@ -355,7 +353,7 @@ def _write(user: User, profile: Profile, now: datetime, *, names: Collection[str
         setattr(user, name, getattr(profile, name))
     user.attributes, user.updated_at = profile.attributes, now
     if not _UNIQUE.intersection(names):
-        statements.update(user, *COLUMNS, *_KEPT)
+        change(user, *COLUMNS, *_KEPT)
         return
     if user._state.adding:
         if not statements.insert_unless_taken(user):

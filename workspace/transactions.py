@@ -2,11 +2,12 @@
 
 Django's `atomic` makes a savepoint at each level, and a savepoint is two more statements. A verb that is called by
 another one joins it here: when it fails, the whole act fails, which is what every caller of ours wants anyway. What
-the verbs write down for the record is written at the act's end, in one statement.
+the verbs write down for the record is written at the act's end, in one statement, with those changes of rows that
+nothing in the act has to find in the database.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ class Act:
     def __init__(self) -> None:
         self._locked: dict[tuple[type[models.Model], Any], Any] = {}
         self._appended: list[models.Model] = []
+        self._changed: dict[models.Model, set[str]] = {}
 
     def locked(self, row: Row) -> Row | None:
         """The row as this act has locked it, None when it has not."""
@@ -36,8 +38,11 @@ class Act:
     def append(self, row: models.Model) -> None:
         self._appended.append(row)
 
+    def change(self, row: models.Model, names: Iterable[str]) -> None:
+        self._changed.setdefault(row, set()).update(names)
+
     def finish(self) -> None:
-        statements.insert_all(self._appended)
+        statements.write_all(self._changed, self._appended)
 
 
 class _Running(threading.local):
@@ -51,8 +56,11 @@ _running = _Running()
 def atomic() -> Iterator[Act]:
     """A transaction, or a part of the one that an outer `atomic` of this module has begun. Also a decorator."""
     if _running.act is not None:
-        with transaction.atomic(savepoint=False):
+        try:
             yield _running.act
+        except BaseException:
+            transaction.set_rollback(True)
+            raise
         return
     _running.act = Act()
     try:
@@ -72,6 +80,15 @@ def append(row: models.Model) -> None:
         statements.insert(row)
     else:
         _running.act.append(row)
+
+
+def change(row: models.Model, *names: str) -> None:
+    """Save these fields of a row that the running act has locked, as they are at its end, in one statement with its
+    records: nothing in the act may look for them in the database. Without such an act they are saved at once."""
+    if _running.act is None or _running.act.locked(row) is not row:
+        statements.update(row, *names)
+    else:
+        _running.act.change(row, names)
 
 
 def remember_locked(row: Row) -> Row:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 MATCH = '/Users?filter=userName eq "ada@acme.example"&startIndex=1&count=100'
 # With the token, and with the beginning and the end of a write's transaction.
-COSTS = {"match": 2, "create": 6, "read": 2, "PUT": 7, "PATCH off": 11, "PATCH on": 6, "page": 2}
+COSTS = {"match": 2, "create": 6, "read": 2, "PUT": 5, "PATCH off": 7, "PATCH on": 5, "page": 2}
 
 
 def requests(acme: Company) -> dict[str, Callable[[], Any]]:
