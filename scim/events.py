@@ -57,7 +57,7 @@ def record_refusal(request: Any, error: ScimError, *, method: str = "", path: st
 def _create(request: Any, operation: str, resource: str, identifier: UUID | None, **rest: Any) -> None:
     event = ProvisioningEvent(
         workspace_id=request.scim_token.workspace_id,
-        token=request.scim_token,
+        token_id=request.scim_token.pk,
         operation=operation,
         resource_type=resource,
         resource_id=identifier,

@@ -152,7 +152,7 @@ def _fields(
     workspace: Workspace | None, verb: str, subject: Any, actor: Actor, detail: dict[str, Any]
 ) -> dict[str, Any]:
     return {
-        "workspace": workspace,
+        "workspace_id": workspace.pk if workspace is not None else None,
         "verb": verb,
         "subject_kind": subject._meta.model_name if subject is not None else "",
         "subject_id": subject.pk if subject is not None else None,
