@@ -92,14 +92,26 @@ class Connection:
 
 @dataclass
 class Timings:
-    """Seconds of each request, by operation, and the whole stretch from first to last."""
+    """Seconds of each request, by operation, the whole stretch from first to last, and what the processors gave the
+    web server and PostgreSQL meanwhile."""
 
     by_operation: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     elapsed: float = 0.0
+    web: float = 0.0
+    database: float = 0.0
+
+    @property
+    def requests(self) -> int:
+        return sum(map(len, self.by_operation.values()))
 
     @property
     def per_second(self) -> float:
-        return sum(map(len, self.by_operation.values())) / self.elapsed
+        return self.requests / self.elapsed
+
+    @property
+    def processors_ms(self) -> float:
+        """What the processors gave to one request."""
+        return (self.web + self.database) / self.requests * 1000
 
 
 # From a number that no other client has to operations done: yields a name, does the request, and so on.
@@ -111,7 +123,7 @@ def play(scenarios: list[Scenario], repeats: int) -> Timings:
     barrier = _FORK.Barrier(len(scenarios))
     pipes = [_FORK.Pipe(duplex=False) for _ in scenarios]
     clients = [
-        _FORK.Process(target=_client, args=(scenario, repeats, barrier, pipe[1]))
+        _FORK.Process(target=_client, args=(scenario, repeats, barrier, pipe[1]), daemon=True)
         for scenario, pipe in zip(scenarios, pipes, strict=True)
     ]
     for client in clients:

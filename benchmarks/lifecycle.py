@@ -18,7 +18,11 @@ def run(server: Server, *, clients: int, repeats: int) -> Timings:
     """`clients` at once, each playing `repeats` people's lifecycles."""
     run_number = next(_runs)
     names = [f"run{run_number}-{os.getpid()}-client{client}" for client in range(clients)]
-    return play([_scenario(server, name) for name in names], repeats)
+    web, database = server.seconds_of_web(), server.seconds_of_database()
+    timings = play([_scenario(server, name) for name in names], repeats)
+    timings.web = server.seconds_of_web() - web
+    timings.database = server.seconds_of_database() - database
+    return timings
 
 
 def _scenario(server: Server, name: str) -> Scenario:

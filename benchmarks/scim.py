@@ -1,20 +1,23 @@
-"""`python -m benchmarks.scim`: measures Cerby's SCIM beside its peers and prints what README.md keeps.
+"""`python -m benchmarks.scim`: measures Cerby's SCIM beside its peers, and writes down what README.md keeps.
 
 The machine is never quiet: peers take turns, round after round, and the ratios are taken within a round.
 """
 
 import argparse
+import os
 import signal
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
-from benchmarks import lifecycle, seeding, sizes
+from benchmarks import lifecycle, report, seeding, sizes
 from benchmarks.drivers import Timings
-from benchmarks.report import ratios, say, spread, table
+from benchmarks.report import finding, pairs, ratios, say, spread, table
 from benchmarks.servers import WEB_SERVERS, Server, Stage
 
 Part = Callable[[argparse.Namespace], None]
@@ -22,9 +25,25 @@ Part = Callable[[argparse.Namespace], None]
 
 def main() -> None:
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended from outside."))  # so that servers and engines end as well
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(ending, _end)
+    started = time.monotonic()
     for name in options.only or PARTS:
+        if name == "memory" and "growth" in (options.only or PARTS):
+            continue  # measured there, where a million people are seeded anyway
+        say(f"{name}; load average {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
+        begun = time.monotonic()
         PARTS[name](options)
+        say(f"{name} took {time.monotonic() - begun:.0f} s")
+        report.write(options.report, f"# SCIM, measured in {time.monotonic() - started:.0f} s")
+    say(f"Written to {options.report}")
+
+
+def _end(*_: object) -> None:
+    """Leave every `with`, so that servers and engines end as well; further signals do not stop that."""
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(ending, signal.SIG_IGN)
+    sys.exit("Ended from outside.")
 
 
 def lifecycles(options: argparse.Namespace) -> None:
@@ -44,6 +63,21 @@ def lifecycles(options: argparse.Namespace) -> None:
             repeats_each = repeats if clients == 8 else repeats * 2
             measured = _interleaved(servers, clients, repeats_each, rounds)
             _show(f"Lifecycle, {clients} at a time", measured)
+        _find_lifecycle(measured)
+
+
+def _find_lifecycle(measured: dict[str, list[Timings]]) -> None:
+    """Ratios to what is wanted of the last measurement, 8 at a time."""
+    rates = {name: [timings.per_second for timings in found] for name, found in measured.items()}
+    for name, wanted in (("stock-as-started", 2.5), ("stock", 2.5), ("floor", 0.6)):
+        if name in measured:
+            finding(f"lifecycle, 8 at a time, against {name}", pairs(rates["cerby"], rates[name]), wanted=wanted)
+    if "floor" in measured:
+        costs = {name: [timings.processors_ms for timings in measured[name]] for name in ("cerby", "floor")}
+        finding(
+            "the same against floor, by the processors' time",
+            pairs(costs["cerby"], costs["floor"], better_is_more=False), wanted=0.6,
+        )  # fmt: skip
 
 
 def _interleaved(servers: list[Server], clients: int, repeats: int, rounds: int) -> dict[str, list[Timings]]:
@@ -63,9 +97,19 @@ def _show(title: str, measured: dict[str, list[Timings]], first: str = "cerby") 
             f"{statistics.median([s for timings in found for s in timings.by_operation[operation]]) * 1000:.1f}"
             for operation in lifecycle.OPERATIONS
         ]
-        rows.append([name, spread(rates), "1" if name == first else ratios(ours, rates), *by_operation])
-    head = ["", "requests/s", f"{first} is", *(f"{operation}, ms" for operation in lifecycle.OPERATIONS)]
+        rate = [spread(rates), "1" if name == first else ratios(ours, rates)]
+        rows.append([name, *rate, *_processors(found), *by_operation])
+    processors = ["web server, ms of CPU", "PostgreSQL, ms of CPU"]
+    medians = [f"{operation}, ms" for operation in lifecycle.OPERATIONS]
+    head = ["", "requests/s", f"{first} is", *processors, *medians]
     table(title, head, rows)
+
+
+def _processors(found: list[Timings]) -> list[str]:
+    """What a request costs the web server and PostgreSQL."""
+    web = statistics.median(timings.web / timings.requests for timings in found)
+    database = statistics.median(timings.database / timings.requests for timings in found)
+    return [f"{web * 1000:.2f}", f"{database * 1000:.2f}" if database else ""]
 
 
 def web_servers(options: argparse.Namespace) -> None:
@@ -92,7 +136,7 @@ def lists(options: argparse.Namespace) -> None:
     with Stage(options.web_server) as stage:
         servers = [seeding.cerby(stage, people=people), seeding.stock(stage, people=people)]
         found = sizes.side_by_side({server.name: sizes.page(server, people) for server in servers}, rounds)
-        _beside(f"A page of 100 of {people:,} people, anywhere in the list", found)
+        _beside(f"A page of 100 of {people:,} people, anywhere in the list", found, wanted=15)
 
 
 def members(options: argparse.Namespace) -> None:
@@ -101,10 +145,10 @@ def members(options: argparse.Namespace) -> None:
     with Stage(options.web_server) as stage:
         servers = [seeding.cerby(stage, people=people + 1), seeding.stock(stage, people=people + 1)]
         empty = {server: seeding.team(server, 0, name="Empty") for server in servers}
-        _beside("1,000 members added in one PATCH", sizes.joins(empty, range(1, 1001), rounds))
+        _beside("1,000 members added in one PATCH", sizes.joins(empty, range(1, 1001), rounds), wanted=8)
         full = {server: seeding.team(server, people) for server in servers}
         found = sizes.joins(full, range(people + 1, people + 2), rounds)
-        _beside(f"One member added to a team of {people:,}", found)
+        _beside(f"One member added to a team of {people:,}", found, wanted=20)
 
 
 _QUESTIONS: Final[dict[str, Callable[[Server, int], sizes.Act]]] = {
@@ -133,7 +177,10 @@ def growth(options: argparse.Namespace) -> None:
         found = sizes.joins_of(teams, newcomers, rounds)
         rows.append(_grown(f"one member into a team of {small:,} / {crowd:,}", found))
         table(f"{small:,} people against {large:,}", ["", "small, ms", "large, ms", "large costs"], rows)
-        _whole_team(stage, next(server for server in companies if server.name == "large"), large, crowd, rounds // 4)
+        of_many = next(server for server in companies if server.name == "large")
+        _whole_team(stage, of_many, large, crowd, rounds // 4)
+        if not options.only or "memory" in options.only:
+            _import(of_many, large, options)
 
 
 def _whole_team(stage: Stage, server: Server, people: int, crowd: int, rounds: int) -> None:
@@ -141,6 +188,8 @@ def _whole_team(stage: Stage, server: Server, people: int, crowd: int, rounds: i
     bare = seeding.bare(stage, people=people)
     acts = {each.name: sizes.whole_team(each, seeding.team(each, crowd, name="Read")) for each in (server, bare)}
     found = sizes.side_by_side(acts, rounds)
+    more = pairs(found["floor"], found[server.name], better_is_more=False)
+    finding(f"GET of a team of {crowd:,}, against its SQL and its bytes", more, wanted=1.5, at_most=True)
     table(
         f"A whole team of {crowd:,} members",
         ["Cerby, ms", "its SQL and its bytes, ms", "Cerby costs"],
@@ -158,15 +207,21 @@ def memory(options: argparse.Namespace) -> None:
     """A worker's memory while an import reads everybody."""
     people = 50_000 if options.quick else 1_000_000
     with Stage(options.web_server) as stage:
-        server = seeding.cerby(stage, people=people)
-        sizes.imported(server, 2_000, seconds=60)  # what is loaded once is loaded
-        read, seconds, samples = sizes.imported(server, people, seconds=options.import_seconds)
-        step = max(len(samples) // 10, 1)
-        rows = [[f"{done:,}", f"{kib / 1024:.1f}"] for done, kib in samples[::step]]
-        table(f"Import of {read:,} people in {seconds:.0f} s", ["people read", "workers' memory, MiB"], rows)
+        _import(seeding.cerby(stage, people=people), people, options)
 
 
-def _beside(title: str, found: sizes.Samples) -> None:
+def _import(server: Server, people: int, options: argparse.Namespace) -> None:
+    sizes.imported(server, people // 20, seconds=60)  # what is loaded once is loaded, and freed once is kept
+    read, seconds, samples = sizes.imported(server, people, seconds=options.import_seconds)
+    step = max(len(samples) // 10, 1)
+    rows = [[f"{done:,}", f"{kib / 1024:.1f}"] for done, kib in samples[::step]]
+    more = samples[-1][1] / samples[0][1]
+    finding("workers' memory after an import, against before", [more], wanted=1.1, at_most=True)
+    table(f"Import of {read:,} people in {seconds:.0f} s", ["people read", "workers' memory, MiB"], rows)
+
+
+def _beside(title: str, found: sizes.Samples, *, wanted: float) -> None:
+    finding(f"{title}, against stock", pairs(found["cerby"], found["stock"], better_is_more=False), wanted=wanted)
     rows = [
         [name, _ms(seconds), "1" if name == "cerby" else ratios(found["cerby"], seconds, better_is_more=False)]
         for name, seconds in found.items()
@@ -176,6 +231,7 @@ def _beside(title: str, found: sizes.Samples) -> None:
 
 def _grown(what: str, found: sizes.Samples) -> list[str]:
     more = statistics.median(found["large"]) / statistics.median(found["small"])
+    finding(f"{what}, large against small", [more], wanted=1.5, at_most=True)
     return [what, _ms(found["small"]), _ms(found["large"]), f"{more:.2f} ×"]
 
 
@@ -199,6 +255,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", action="append", help="lifecycle beside these alone; may be given again")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
     parser.add_argument("--import-seconds", type=float, default=600, help="the longest that the import may take")
+    parser.add_argument("--report", type=Path, default=Path("var/bench-scim.md"), help="where the tables are written")
     parser.add_argument("--web-server", choices=WEB_SERVERS, default=WEB_SERVERS[0])
     return parser.parse_args()
 

@@ -54,6 +54,17 @@ class Server:
         """The ids of the worker processes."""
         return children_of(self.pid)
 
+    def seconds_of_web(self) -> float:
+        """What the processors have given the web server so far."""
+        return _seconds_of(self.pid)
+
+    def seconds_of_database(self) -> float:
+        """The same for PostgreSQL, which serves nobody else meanwhile; 0 for a server without a database."""
+        if not self.database_url:
+            return 0.0
+        with psycopg.connect(self.database_url) as connection:
+            return _seconds_of(_parent_of(connection.info.backend_pid))
+
 
 class Stage:
     """Starts databases and servers; use it with `with`, which ends and removes all of them."""
@@ -72,7 +83,11 @@ class Stage:
         self.addresses: Addresses
 
     def __enter__(self) -> "Stage":
-        self.addresses = self._engines.start()
+        try:
+            self.addresses = self._engines.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -156,6 +171,28 @@ def memory_of(pids: list[int]) -> Mapping[int, int]:
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         found[pid] = int(line.split()[1])
     return found
+
+
+def _seconds_of(pid: int) -> float:
+    """User and system time of a process and of its children, those that have ended included."""
+    ended = sum(_ticks(pid))
+    return (ended + sum(sum(_ticks(child)[:2]) for child in children_of(pid))) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> list[int]:
+    """utime, stime, cutime and cstime of proc(5); none of a process that has ended meanwhile."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [int(field) for field in _status(pid)[11:15]]
+    return []
+
+
+def _parent_of(pid: int) -> int:
+    return int(_status(pid)[1])
+
+
+def _status(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name, which may hold spaces."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _command(web_server: str, application: str, port: int, workers: int, threads: int) -> list[str]:
