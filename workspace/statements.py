@@ -17,6 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.base import ModelState
 from django.db.utils import InterfaceError, OperationalError
 from psycopg.pq import Format
+from psycopg.types.json import Jsonb
 
 Row = TypeVar("Row", bound=models.Model)
 Params = Sequence[Any] | Mapping[str, Any]
@@ -206,4 +207,6 @@ def _reader(field: Any) -> Callable[[models.Model], Any]:
     target = field.target_field if field.remote_field else field
     if isinstance(target, _PLAIN):
         return attrgetter(field.attname)
+    if isinstance(target, models.JSONField) and target.encoder is None:
+        return lambda row: None if (value := getattr(row, field.attname)) is None else Jsonb(value)
     return lambda row: field.get_db_prep_save(getattr(row, field.attname), connections[DEFAULT_DB_ALIAS])

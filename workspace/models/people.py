@@ -154,7 +154,8 @@ class User(AbstractBaseUser):
                 ),
                 name="user_emails",
             ),
-            models.Index("expires_at", condition=Q(is_active=True, expires_at__isnull=False), name="user_expiring"),
+            # Without is_active, which departures and returns change: no index has to follow them.
+            models.Index("expires_at", condition=Q(expires_at__isnull=False), name="user_expiring"),
         ]
         triggers = [*directory.TRIGGERS, *OWNER_SINCE]
 
