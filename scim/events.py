@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from scim import scopes
 from scim.errors import ScimError
 from scim.models import Operation, ProvisioningEvent, ScimToken
-from workspace import transactions
+from workspace import statements, transactions
 
 _OPERATIONS: Final = {
     "POST": Operation.CREATE,
@@ -55,7 +55,8 @@ def record_refusal(request: Any, error: ScimError, *, method: str = "", path: st
 
 
 def _create(request: Any, operation: str, resource: str, identifier: UUID | None, **rest: Any) -> None:
-    event = ProvisioningEvent(
+    event = statements.new(
+        ProvisioningEvent,
         workspace_id=request.scim_token.workspace_id,
         token_id=request.scim_token.pk,
         operation=operation,

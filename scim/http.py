@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, Final
@@ -49,7 +50,7 @@ def check_content_type(request: HttpRequest) -> None:
     kind = (request.content_type or "").lower()
     if kind in _NOT_JSON:
         raise ScimError(f"Send {CONTENT_TYPE}, not {kind}.", status=415)
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise ScimError("Send the body as it is: compressed ones are not read here.", status=415)
 
 
@@ -114,6 +115,7 @@ def client_address(request: HttpRequest) -> str | None:
     return _address(hops[-trusted] if trusted and len(hops) >= trusted else request.META.get("REMOTE_ADDR", ""))
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> str | None:
     """An IP address without its port; None for what is none, as a proxy that is set up otherwise may send."""
     host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0] if "." in text else text

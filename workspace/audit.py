@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from workspace import transactions
+from workspace import statements, transactions
 from workspace.models import AuditEvent, AuditSeal, User, Workspace
 
 GENESIS = bytes(32)
@@ -72,7 +72,7 @@ def record(
 
     Within an act of several verbs its key is given at the end of the act, in the order of the events.
     """
-    event = AuditEvent(**_fields(workspace, verb, subject, actor, detail))
+    event = statements.new(AuditEvent, **_fields(workspace, verb, subject, actor, detail))
     transactions.append(event)
     return event
 
