@@ -100,7 +100,10 @@ class OffboardingAdmin(CertifiedAdmin):
             Fact("Passwords dealt with", bar(total - still, total) if total else "none known"),
         ]
         if obj.completed_at:
-            certificate = format_html('<a class="console-link" href="{}">Open</a>', url(obj, "certificate"))
+            certificate = format_html(
+                '<a class="console-link" href="{}">Open</a> · <a class="console-link" href="{}">Download</a>',
+                url(obj, "certificate"), url(obj, "certificate_file"),
+            )  # fmt: skip
             facts.append(Fact("Certificate", certificate))
         state = badge("Complete", "success") if obj.completed_at else badge("Open", "warning")
         live = "" if obj.completed_at else f"{total - still} of {total} passwords are dealt with."

@@ -198,7 +198,8 @@ class DepartingPersonAdmin(PersonAdmin):
 
             act = Act(
                 f"Offboard {user}", "Offboard", ConfirmForm(bound(request), user=user), leave, dangerous=True,
-                text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)), warning=last_owner_warning(user),
+                text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)),
+                warning=" ".join(filter(None, (last_owner_warning(user), still_in_okta(user)))),
             )  # fmt: skip
             if not act.refusal:
                 foreseen = offboarding.preview(user)
@@ -235,6 +236,13 @@ def refusal(user: User, looking: User) -> str:
     if user.workspace_id is None:
         return "Platform staff belong to no workspace."
     return "" if user.is_active else "This person is disabled already."
+
+
+def still_in_okta(user: User) -> str:
+    """That the identity provider does not know of a departure which begins here; empty for local people."""
+    if user.provisioned_at is None:
+        return ""
+    return "Okta manages this person. Take the app away there as well, or Okta may let them in again."
 
 
 def refusal_to_ask(user: User) -> str:

@@ -20,6 +20,7 @@ from workspace.models import Workspace
 
 # Where in Okta, what it is called there, what to choose.
 SETTINGS: Final = (
+    ("General → App Settings (custom app)", "Provisioning", "SCIM"),
     ("Sign On", "Application username format", "Email"),
     ("Provisioning → Integration", "Unique identifier field for users", "userName"),
     (

@@ -141,7 +141,8 @@ class ScimTokenAdmin(ConsoleAdmin):
         return self.shown_once(
             request, token, title=f"Token “{token}”", label="API token", secret=secret.reveal(),
             text=(
-                "Copy the token into Okta now: Provisioning, Integration, API token.",
+                "Copy the token into Okta now, under Provisioning, Integration: as Authorization, or API Token in a"
+                " catalogue app.",
                 "It is not shown again. If it is lost, revoke it and issue another.", *more,
             ),
             more=(("SCIM base URL", base_url()), ("Unique identifier field", "userName")),

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
@@ -223,5 +224,9 @@ def accounts_of(team: Team) -> Section:
             [account_link(grant.account), grant.get_role_display(), when(grant.granted_at), when(grant.expires_at)]
             for grant in grants
         ],
-        "This team was given no account. Grant it access on an account's page.",
+        format_html(
+            'This team was given no account. Open an <a class="console-link" href="{}">account</a> and choose “Grant'
+            " access”.",
+            reverse("admin:workspace_account_changelist"),
+        ),
     )

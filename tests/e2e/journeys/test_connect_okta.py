@@ -28,6 +28,7 @@ def test_the_checklist_ticks_itself_from_the_token_to_the_first_group(
     secret = console.content.get_by_label("API token").input_value()
     console.menu("Connect Okta")
     expect(done).to_have_text("1 of 5 done.")
+    expect(console.content.get_by_role("link", name="Issue another")).to_be_visible()
 
     ada = Person("ada@acme.example", "Ada", "Pushed")
     with OktaTenant(f"{live_server.url}/scim/v2/", secret) as okta:
@@ -40,6 +41,7 @@ def test_the_checklist_ticks_itself_from_the_token_to_the_first_group(
             page.clock.run_for(6_000)
             expect(done).to_have_text(f"{number} of 5 done.")
     console.says("Okta is connected.")
+    expect(console.content.get_by_role("link", name="open an account")).to_be_visible()
     expect(console.content.get_by_role("link", name="Engineering")).to_be_visible()
     assert User.objects.get(workspace=acme.workspace, user_name="ada@acme.example").provisioned_at is not None
     team = Team.objects.get(workspace=acme.workspace, display_name="Engineering")

@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from rotation import courier
-from tests.companies import Company
+from tests.companies import PASSWORD, Company
 from tests.e2e.journeys.console import Console
 from tests.rotation.receiver import Receiver
 from workspace import notices
@@ -16,6 +16,7 @@ def test_a_webhook_is_added_takes_a_notice_and_is_sent_it_again(acme: Company, c
         console.add()
         console.fill("URL", receiver.url)
         console.fill("What is it?", "Ticket system")
+        console.fill("Your password", PASSWORD)
         console.press("Add endpoint")
         secret = console.content.get_by_label("Signing secret").input_value()
         console.follow(console.content.get_by_role("link", name="Done"))

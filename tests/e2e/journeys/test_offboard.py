@@ -60,6 +60,7 @@ def test_a_departure_is_foreseen_confirmed_watched_and_certified(
     expect(foreseen).to_contain_text("Needs a person")
     expect(foreseen).not_to_contain_text("Somebody else's")
     console.says("Waiting for a person: 1.")
+    console.says("Take the app away there as well")
     console.fill("Type the userName to confirm", "somebody")
     console.press("Offboard")
     console.says("That is not this person's userName.")

@@ -65,6 +65,7 @@ def test_an_invited_person_chooses_a_password_and_signs_in(
     console.press("Add person")
     console.open("grace@acme.example")
     console.act("Invitation link")
+    console.fill("Your password", PASSWORD)
     console.press("Create link")
     link = console.content.get_by_label("Invitation link").input_value()
 
