@@ -61,6 +61,10 @@ class DaysFilter(RangeDateFilter):  # type: ignore[misc]  # unfold is untyped
     form_class = DaysForm
     parameters = ("at_from", "at_to")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "days"
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         first, last = (self.used_parameters.get(name) for name in self.parameters)
         try:

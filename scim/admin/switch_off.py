@@ -92,7 +92,7 @@ class SwitchOffAdmin(ConsoleAdmin):
         ]
         if not under_way:
             return Detail(facts, [history(obj)], [self.state(obj)], notice=STILL_IN_OKTA)
-        live = f"{obj.done} of {max(obj.total, obj.done)} done. It goes on whether or not you look."
+        live = f"{obj.done} of {max(obj.total, obj.done)} steps done. It goes on whether or not you look."
         return Detail(facts, [history(obj)], [self.state(obj)], live=live)
 
     def adding(self, request: HttpRequest) -> Act:

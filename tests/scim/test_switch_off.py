@@ -254,10 +254,10 @@ def test_the_owner_types_the_name_gives_proof_and_sees_the_progress(acme: Compan
     page = f"/admin/scim/switchoff/{started.pk}/change/"
     assert (answer.status_code, answer["Location"]) == (302, page)
     shown = acme.browser().get(page)
-    assert "0 of 4 done" in shown.content.decode()
+    assert "0 of 4 steps done" in shown.content.decode()
     assert b"Under way" in shown.content
     switch_off.step(started.pk)
-    assert "3 of 4 done" in text_of(acme.browser(), page, headers={"X-Live": "1"})
+    assert "3 of 4 steps done" in text_of(acme.browser(), page, headers={"X-Live": "1"})
     finish(started)
     assert "untick Enable" in text_of(acme.browser(), page)
 
