@@ -4,15 +4,19 @@ import re
 from datetime import timedelta
 from http import HTTPStatus
 
+from django.core import mail
 from django.utils import timezone
 from playwright.sync_api import expect
 from pytest_django.live_server_helper import LiveServer
 
-from demo.okta import OktaTenant
+from demo.okta import OktaTenant, Person
 from demo.scim_client import OktaError
-from scim.models import ScimToken
+from scim import switch_off
+from scim.models import ScimToken, SwitchOff, TokenClaim
 from tests.companies import PASSWORD, Company
 from tests.e2e.journeys.console import Console
+from tests.terminal import run
+from workspace.models import User
 
 
 def works(live_server: LiveServer, secret: str) -> bool:
@@ -90,3 +94,51 @@ def test_a_leaked_token_is_replaced_at_once(acme: Company, console: Console, liv
     assert not works(live_server, acme.scim_token)
     old, new = ScimToken.objects.for_workspace(acme.workspace).order_by("created_at")
     assert (old.is_valid, new.is_valid) == (False, True)
+
+
+def test_an_owner_takes_the_token_that_support_prepared(
+    acme: Company, console: Console, live_server: LiveServer
+) -> None:
+    page = console.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=live_server.url)
+    ask = ("regenerate_scim_token", "acme", "Okta", "--owner", acme.owner.email)
+    assert run(*ask).data["done"] == "code mailed"
+    told = re.search(r"(\d{4}) (\d{4})", str(mail.outbox[-1].body))
+    assert told is not None
+    done = run(*ask, "--code", told[0], "--overlap-hours", "3")
+    link = str(done.data["claim_at"])
+    assert link in str(mail.outbox[-1].body)
+
+    console.go(link[link.index("/admin/") :])
+    console.says("The old one works for 3 more hours.")
+    console.fill("Your password", PASSWORD)
+    console.press("Show the new token")
+    secret = copied(console)
+    assert secret not in done.out
+    assert works(live_server, secret)
+    assert works(live_server, acme.scim_token)
+    assert TokenClaim.objects.get().claimed_at is not None
+
+
+def test_provisioning_is_switched_off_and_the_people_go_on_as_local(
+    acme: Company, console: Console, okta: OktaTenant, live_server: LiveServer
+) -> None:
+    okta.assign(Person("ada@acme.example", "Ada", "Byron"))
+    console.menu("SCIM tokens")
+    console.act("Switch provisioning off")
+    console.page.get_by_label("What becomes of the people").select_option("convert")
+    console.fill("Type the workspace's name", "Rival")
+    console.fill("Your password", PASSWORD)
+    console.press("Switch provisioning off")
+    console.says("That is not this workspace's name.")
+    assert works(live_server, acme.scim_token)
+    console.fill("Type the workspace's name", "Acme")
+    console.press("Switch provisioning off")
+    console.heading("Under way")
+    assert not works(live_server, acme.scim_token)
+    switch_off.work(SwitchOff.objects.get(workspace=acme.workspace).pk)
+    console.heading("Done")  # by itself
+    person = User.objects.get(workspace=acme.workspace, user_name="ada@acme.example")
+    assert (person.is_active, person.provisioned_at) == (True, None)
+    console.go(f"/admin/workspace/user/{person.pk}/change/")
+    console.act("Edit")
