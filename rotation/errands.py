@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Exists, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from rotation.models import AccessLoss, Exposure, Offboarding, RotationJob
 from rotation.states import JobState
 from workspace import audit_walks, notices
-from workspace.models import Notice, NoticeSettings
+from workspace.models import Account, Notice, NoticeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +70,11 @@ def tell_of_long_exposures() -> None:
 
 @errand
 def settle_rotations_and_exposures() -> None:
-    """Notices whose rotation needs nobody any more, and of whose departure or loss of access nothing is open."""
-    _settle(Notice.Kind.ROTATION_NEEDS_HUMAN, RotationJob.objects.filter(state=JobState.NEEDS_HUMAN))
+    """Notices whose rotation needs nobody any more, or whose account's password fits again, and those of whose
+    departure or loss of access nothing is open."""
+    asking = Q(state=JobState.NEEDS_HUMAN) | Q(state=JobState.WAITING, asked_at__isnull=False)
+    drifted = Account.objects.filter(verification__drifted_at__isnull=False)
+    _settle(Notice.Kind.ROTATION_NEEDS_HUMAN, RotationJob.objects.filter(asking), drifted)
     still = Exposure.objects.open().filter(loss=OuterRef("pk"))
     departures, losses = Offboarding.objects.filter(completed_at=None), AccessLoss.objects.filter(Exists(still))
     _settle(Notice.Kind.EXPOSURE_OPEN_LONG, departures, losses)

@@ -17,6 +17,8 @@ from workspace import access
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("beside_a_loop")]
 
 SERIOUS: Final = {"serious", "critical"}
+# So many tests share the pages, each of which takes seconds.
+PARTS: Final = 4
 # Addresses that are no page: scripts, choices for a select box, downloads, buttons, and the way out.
 NO_PAGES: Final = ("_file", "_csv", "jsi18n", "autocomplete", "logout", "app_list", "search", "reveal", "revoke")
 
@@ -52,12 +54,13 @@ def _violations(page: Page, where: str, options: dict[str, Any]) -> Iterator[str
             yield f"{where}: {violation['id']} ({len(nodes)} ×): {nodes[0]['html'][:200]} {told}"
 
 
-def test_axe_finds_nothing_serious(acme: Company, rival: Company, live_server: LiveServer) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_axe_finds_nothing_serious(acme: Company, rival: Company, live_server: LiveServer, part: int) -> None:
     populate(acme)
     access.grant(acme.account, acme.owner, actor=TESTS)
     with chromium(bypass_csp=True) as page:
         found = list(findings(page, f"{live_server.url}/login/"))
         sign_in(page, live_server.url)
-        for path in (*console_addresses(acme), *web_addresses(acme)):
+        for path in (*console_addresses(acme), *web_addresses(acme))[part::PARTS]:
             found += findings(page, live_server.url + path)
     assert not found, "\n" + "\n".join(found)

@@ -15,6 +15,7 @@ from tests.companies import TESTS, Company
 from tests.console_world import populate, text_of
 from tests.rotation.model_target import ModelConnector, Server
 from tests.rotation.running import run
+from tests.terminal import run as command
 from tests.workspace.test_admin_acts import page, post
 from workspace import access, accounts
 from workspace.audit import Actor
@@ -69,6 +70,8 @@ def test_a_rotation_that_rests_is_nobodys_task(acme: Company, stuck: RotationJob
     assert list(manual.waiting_for(acme.owner)) == [stuck]
     bear(acme, stuck)
     assert not manual.waiting_for(acme.owner)
+    assert command("retry_rotations", "acme").data["rotations"] == []
+    assert len(command("retry_rotations", "acme", "--account", "Router").data["rotations"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from rotation import courier, errands, jobs, offboarding, triggers
-from rotation.models import AccessLoss, Exposure, Offboarding, Outcome, RotationJob
+from rotation.models import AccessLoss, Exposure, Offboarding, Outcome, RotationJob, Verification
 from rotation.states import JobState
 from scim import tokens
 from scim.models import ScimToken
@@ -153,6 +153,33 @@ def test_owners_are_mailed_of_a_token_of_any_scope_and_home_warns(
     errands.once()
     assert of(acme, EXPIRING)[0].resolved_at is not None
     assert "within 20 days: regenerate" not in acme.browser().get("/admin/").content.decode()
+
+
+def test_a_drifted_password_is_told_of_until_it_fits_again(acme: Company) -> None:
+    now = timezone.now()
+    check = Verification.objects.create(
+        workspace=acme.workspace, account=acme.account, verdict="drift", drifted_at=now
+    )
+    notices.tell(acme.workspace, NEEDS, acme.account, summary="It is not the one in force.")
+    errands.once()
+    assert of(acme, NEEDS)[0].resolved_at is None
+    check.verdict, check.drifted_at = "good", None
+    check.save()
+    errands.once()
+    assert of(acme, NEEDS)[0].resolved_at is not None
+
+
+def test_a_rotation_that_is_tried_again_and_again_is_told_of_until_it_gets_on(acme: Company) -> None:
+    (job_id,) = jobs.request(acme.workspace, [acme.account], cause="tests")
+    RotationJob.objects.update(failures=jobs.FAILURES_UNTIL_ASKED - 1)
+    lease = jobs.claim(job_id, worker="tests")
+    assert lease is not None
+    jobs.wait(lease, code="unreachable", detail="No answer.", resume=JobState.QUEUED)
+    errands.once()
+    assert of(acme, NEEDS)[0].resolved_at is None
+    jobs.retry(RotationJob.objects.get(), actor=TESTS)
+    errands.once()
+    assert of(acme, NEEDS)[0].resolved_at is not None
 
 
 def test_a_revoked_token_is_settled_and_told_of_no_more(acme: Company) -> None:

@@ -15,7 +15,10 @@ WAITING = (JobState.NEEDS_HUMAN, JobState.WAITING)
 
 
 class Command(WorkspaceCommand):
-    help = "Try the workspace's rotations that wait for their next attempt or for a person again now."
+    help = (
+        "Try the workspace's rotations that wait for their next attempt or for a person again now. Those whose risk was"
+        " accepted only when their account is named."
+    )
     example = "acme --state needs_human --dry-run"
 
     def arguments(self, parser: CommandParser) -> None:
@@ -28,6 +31,8 @@ class Command(WorkspaceCommand):
         found = RotationJob.objects.for_workspace(workspace).filter(state__in=states)
         if options["account"]:
             found = found.filter(account=_account(workspace, options["account"]))
+        else:  # what rests on an accepted risk is tried only when it is meant
+            found = found.exclude(failure_code=jobs.RISK_ACCEPTED)
         waiting = found.select_related("account", "workspace").order_by("priority", "requested_at")
         rows = [self._retry(job, dry_run=options["dry_run"]) for job in waiting]
         self.present({"dry_run": options["dry_run"], "rotations": rows})
