@@ -1,13 +1,20 @@
 """Rotations that wait for a person: looked at, tried again, and answered with the password that was set by hand."""
 
+from datetime import timedelta
+
+import psycopg
 from django.utils import timezone
 from playwright.sync_api import expect
+from psycopg import sql
 
+from cerby.engines import Addresses
+from rotation import verification
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import Company
 from tests.console_world import needs_person
 from tests.e2e.journeys.console import Console
+from tests.e2e.targets import postgres_login
 from tests.rotation.departures import leave
 from workspace import accounts
 from workspace.models import RotationPolicy, Workspace
@@ -61,3 +68,62 @@ def test_a_workspace_that_rotates_nothing_on_a_departure_says_so_before_and_afte
     console.heading("Complete")
     assert Offboarding.objects.get(workspace=acme.workspace).completed_at is not None
     assert not RotationJob.objects.for_workspace(acme.workspace).exists()
+
+
+def test_a_risk_is_accepted_until_a_day_and_taken_back(acme: Company, console: Console) -> None:
+    leave(acme.member)
+    job = needs_person(acme)
+    console.go(f"/admin/rotation/rotationjob/{job.pk}/change/")
+    console.act("Accept the risk")
+    last = timezone.now() + timedelta(days=30)
+    console.fill("Accepted until the end of", last.strftime("%Y-%m-%d"))
+    console.fill("Reason", "The router is replaced in spring")
+    console.fill("Type the account's name to confirm", "Switch")
+    console.press("Accept the risk")
+    console.says("Type “Router” to confirm.")
+    exposure = Exposure.objects.get(offboarding__user=acme.member)
+    assert exposure.closed_at is None
+    console.fill("Type the account's name to confirm", "Router")
+    console.press("Accept the risk")
+    console.says("The router is replaced in spring")
+    exposure.refresh_from_db()
+    assert (exposure.outcome, exposure.accepted_reason) == (
+        Outcome.RISK_ACCEPTED, "The router is replaced in spring"
+    )  # fmt: skip
+    console.act("Withdraw acceptance")
+    console.press("Withdraw")
+    exposure.refresh_from_db()
+    assert exposure.closed_at is None
+    console.menu("Exposures")
+    console.filter("state", "Open")
+    expect(console.row("Member Person")).to_have_count(1)
+
+
+def test_a_password_is_changed_now_and_one_that_somebody_changed_is_adopted(
+    acme: Company, console: Console, addresses: Addresses
+) -> None:
+    login = postgres_login(acme, acme.member, addresses, "drifting")
+    console.menu("Accounts")
+    console.open(login.account.name)
+    console.act("Check now")
+    console.press("Check now")
+    assert verification.check(login.account).drifted_at is None
+    with psycopg.connect(addresses.postgres_admin_url, autocommit=True) as server:
+        changed = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        server.execute(changed.format(sql.Identifier(login.account.username), "changed-behind-our-back-1"))
+    assert verification.check(login.account).drifted_at is not None
+    console.page.reload()
+    console.says(verification.DRIFTED)
+    console.act("Adopt")
+    console.fill("The password that is in force", "changed-behind-our-back-1")
+    console.press("Adopt")
+    assert verification.check(login.account).drifted_at is None
+    current = accounts.current_version(login.account)
+    assert current is not None
+    assert accounts.open_version(current).reveal() == "changed-behind-our-back-1"
+
+    console.act("Rotate now")
+    console.fill("Reason", "Seen on a whiteboard")
+    console.press("Rotate now")
+    console.heading("Rotation of")
+    assert RotationJob.objects.get(account=login.account).cause == "On demand: Seen on a whiteboard"

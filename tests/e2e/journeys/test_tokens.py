@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from http import HTTPStatus
 
+import pytest
 from django.core import mail
 from django.utils import timezone
 from playwright.sync_api import expect
@@ -12,7 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from demo.okta import OktaTenant, Person
 from demo.scim_client import OktaError
 from scim import switch_off
-from scim.models import ScimToken, SwitchOff, TokenClaim
+from scim.models import ScimToken, Scope, SwitchOff, TokenClaim
 from tests.companies import PASSWORD, Company
 from tests.e2e.journeys.console import Console
 from tests.terminal import run
@@ -142,3 +143,24 @@ def test_provisioning_is_switched_off_and_the_people_go_on_as_local(
     assert (person.is_active, person.provisioned_at) == (True, None)
     console.go(f"/admin/workspace/user/{person.pk}/change/")
     console.act("Edit")
+
+
+def test_a_token_for_looking_only_reads_and_is_refused_a_change_in_words_that_help(
+    acme: Company, console: Console, live_server: LiveServer
+) -> None:
+    console.menu("SCIM tokens")
+    console.add()
+    console.fill("Label", "Audit tool")
+    console.content.get_by_label("Scope").select_option(Scope.READ)
+    console.fill("Your password", PASSWORD)
+    console.press("Issue token")
+    secret = console.content.get_by_label("API token").input_value()
+    assert works(live_server, secret)
+    with OktaTenant(f"{live_server.url}/scim/v2/", secret) as okta, pytest.raises(OktaError) as refused:
+        okta.assign(Person("ada@acme.example", "Ada", "Pushed"))
+    assert refused.value.status == HTTPStatus.FORBIDDEN
+    assert not User.objects.filter(user_name="ada@acme.example").exists()
+    console.home()
+    console.follow(console.figure("Refused in 14 days"))
+    console.open("Refused")
+    console.says(refused.value.detail)
