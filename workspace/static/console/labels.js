@@ -17,9 +17,9 @@
     }
   };
 
-  // An icon is a word in a font of pictures: beside words it would be read out as one more.
+  // An icon is a word in a font of pictures: beside words it would be read out as one more, unless it is the button.
   const hush = () => {
-    for (const icon of document.querySelectorAll(".material-symbols-outlined:not([aria-hidden])")) {
+    for (const icon of document.querySelectorAll(".material-symbols-outlined:not([aria-hidden], [role])")) {
       if (icon.parentElement.textContent.trim() !== icon.textContent.trim()) icon.setAttribute("aria-hidden", "true");
     }
   };
