@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from scim.models import ProvisioningEvent
 from tests.companies import TESTS, Company
 from tests.scim.test_users import send
 from workspace import access, people, teams
@@ -97,6 +98,24 @@ def test_a_disabled_person_joins_no_team(acme: Company, crowd: list[str]) -> Non
     people.deactivate(User.objects.get(pk=crowd[0]), actor=TESTS, reason="left")
     patch(acme, acme.team.id, {"op": "add", "path": "members", "value": [{"value": crowd[0]}, {"value": crowd[1]}]})
     assert members(str(acme.team.id)) == {str(acme.member.id), crowd[1]}
+
+
+def test_a_push_of_disabled_people_alone_is_answered_and_written_down(acme: Company, crowd: list[str]) -> None:
+    """It was sent before the deactivation and came after it: nothing is left to do, and a refusal would be retried."""
+    people.deactivate(User.objects.get(pk=crowd[0]), actor=TESTS, reason="left")
+    answer = patch(acme, acme.team.id, {"op": "add", "path": "members", "value": [{"value": crowd[0]}]})
+    assert (answer.status_code, members(str(acme.team.id))) == (200, {str(acme.member.id)})
+    event = ProvisioningEvent.objects.for_workspace(acme.workspace).latest("at")
+    assert event.attributes == ["members (some are no active person here)"]
+
+
+def test_pages_of_groups_by_index_hold_each_team_once(acme: Company, rival: Company) -> None:
+    made = [teams.create(acme.workspace, f"Team {number}", actor=TESTS) for number in range(7)]
+    teams.disband(made[3], actor=TESTS)
+    expected = Team.objects.for_workspace(acme.workspace).filter(disbanded_at=None).order_by("id")
+    pages = [send(acme.okta(), "GET", f"/Groups?startIndex={start}&count=3").data for start in (1, 4, 7, 10)]
+    assert [group["id"] for page in pages for group in page["Resources"]] == [str(team.id) for team in expected]
+    assert {page["totalResults"] for page in pages} == {len(expected)}
 
 
 def test_a_patch_that_fails_half_way_changes_nothing(acme: Company, crowd: list[str]) -> None:
