@@ -16,7 +16,7 @@ from rotation.models import RotationJob, TargetHealth
 from rotation.passwords import Policy
 from rotation.queue import Lease
 from rotation.states import JobState
-from workspace import accounts
+from workspace import accounts, statements
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 from workspace.models import Account, Reveal, SecretVersion
@@ -24,6 +24,9 @@ from workspace.models import Account, Reveal, SecretVersion
 Answer = TypeVar("Answer")
 
 RANDOM: Final = Policy(32, ("lower", "upper", "digit"))
+
+
+_OLDER: Final = "WHERE account_id = %s AND number < %s AND proved_dead_at IS NULL ORDER BY number DESC"
 
 
 class OutOfTime(Exception):
@@ -127,8 +130,7 @@ class Attempt:
         them knows the new one, so that their exposure stays open, for the next rotation. Where failed logins are
         counted, those that nobody ever knew and that were never in use are left out.
         """
-        versions = SecretVersion.objects.possibly_alive().filter(account=self.account)
-        before = versions.filter(number__lt=self.candidate.number).order_by("-number")
+        before = statements.every(SecretVersion, _OLDER, [self.account.pk, self.candidate.number])
         found = [version for version in before if not self._is_new(accounts.open_version(version))]
         if self.limit is None:
             return found

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from rotation import budget, exposures, failpoints, jobs, passwords, queue, recovery, verification, wake
@@ -23,17 +23,19 @@ from rotation.jobs import Lease, Move
 from rotation.passwords import Policy
 from rotation.proof import Proof, prove
 from rotation.states import JobState
-from workspace import accounts, audit
+from workspace import accounts, audit, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Undecryptable
 from workspace.models import Account, SecretVersion
+from workspace.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
 ENGINE: Final = Actor.system("rotation engine")
 DRAIN_SECONDS: Final = 4.0
 OLD_AT_A_TIME: Final = 5
+_DEAD: Final = "UPDATE workspace_secretversion SET proved_dead_at = %s WHERE id = ANY(%s)"
 AGAIN: Final = "A password became known while the last one was changed"
 
 
@@ -99,8 +101,7 @@ def _prepare(attempt: Attempt) -> None:
     if not (capabilities.self_change or capabilities.admin_reset):
         raise TargetError(FailureKind.HUMAN, f"{attempt.account} is changed by hand. Change it and enter the new one.")
     policy = Policy.of(attempt.account, target_rules=capabilities.password_rules)
-    with transaction.atomic():
-        accounts.lock(attempt.account)
+    with atomic():
         candidate = accounts.add_candidate(attempt.account, passwords.fresh(policy, _earlier(attempt)))
         jobs.move(attempt.lease, JobState.PREPARED, note=f"version {candidate.number}", candidate=candidate)
 
@@ -108,7 +109,7 @@ def _prepare(attempt: Attempt) -> None:
 def _earlier(attempt: Attempt) -> set[Secret]:
     """Every password the account ever had, as far as the keys of today open them."""
     found = set()
-    for version in attempt.account.versions.all():
+    for version in statements.every(SecretVersion, "WHERE account_id = %s", [attempt.account.pk]):
         with suppress(Undecryptable):
             found.add(accounts.open_version(version))
     return found
@@ -161,7 +162,7 @@ def accept(attempt: Attempt, proof: Proof) -> None:
     """NEW_OK, and on: from now on people are shown the new password. What the proof found dead is dead."""
     moves = [Move(JobState.APPLIED)] if attempt.job.state == JobState.APPLYING else []
     moves.append(Move(JobState.NEW_OK, facts=proof.facts(attempt.candidate)))
-    with transaction.atomic():
+    with atomic():
         accounts.lock(attempt.account)
         if _superseded(attempt):
             jobs.move_through(attempt.lease, *moves, failures=0, **proof.columns())
@@ -176,7 +177,7 @@ def accept(attempt: Attempt, proof: Proof) -> None:
 
 def _promote(attempt: Attempt) -> None:
     """NEW_OK, found so: the new password is proved and nobody is shown it yet."""
-    with transaction.atomic():
+    with atomic():
         accounts.lock(attempt.account)
         if _superseded(attempt):
             raise Invalid(f"Somebody entered another password for {attempt.account} meanwhile. Which one is in force?")
@@ -197,7 +198,7 @@ def _prove_old_dead(attempt: Attempt) -> None:
     if proof is None:
         recovery.new_rejected(attempt)
         return
-    with transaction.atomic():
+    with atomic():
         _mark_dead(proof.rejected)
         if not attempt.older():
             note = f"{len(proof.rejected)} rejected"
@@ -240,7 +241,7 @@ def _closed_already(attempt: Attempt) -> None:
 def _finish(attempt: Attempt, *moves: Move, **changes: object) -> None:
     """Close the exposures this proves dead, and go round again for those opened meanwhile."""
     account = attempt.account
-    with transaction.atomic():
+    with atomic():
         jobs.finish(attempt.lease, *moves, Move(JobState.DONE), **changes)
         closed = exposures.close_proved(attempt.job, actor=ENGINE)
         verification.proved(account)
@@ -248,7 +249,7 @@ def _finish(attempt: Attempt, *moves: Move, **changes: object) -> None:
             attempt.job.workspace, "rotation.done", attempt.job, actor=ENGINE, account=str(account.pk),
             version=attempt.candidate.number, exposures_closed=closed,
         )  # fmt: skip
-        if account.exposures.open().exists():
+        if exposures.is_exposed(account):
             jobs.request(account.workspace, [account], cause=AGAIN)
 
 
@@ -263,7 +264,9 @@ def _promote_candidate(attempt: Attempt) -> None:
 
 
 def _mark_dead(versions: list[SecretVersion]) -> None:
-    SecretVersion.objects.filter(pk__in=[version.pk for version in versions]).update(proved_dead_at=timezone.now())
+    dead = [version.pk for version in versions]
+    if dead:
+        statements.run(_DEAD, [timezone.now(), dead])
 
 
 STEPS: Final = {

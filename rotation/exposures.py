@@ -1,19 +1,19 @@
 """Verbs on exposures: opened by a departure, closed by proof; the last one to close completes the offboarding."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from rotation.models import Decision, Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
 from workspace import access, audit, bulk, statements
 from workspace.access import Knowledge
 from workspace.audit import Actor
-from workspace.models import Reveal, RotationPolicy, SecretVersion
+from workspace.models import Account, RotationPolicy, SecretVersion
 from workspace.transactions import atomic
 
 # What the policy leaves alone is written down as left, and closed: it is an exception to show, not work to do.
@@ -29,6 +29,21 @@ SELECT {bulk.UUID7}, %(workspace)s, %(offboarding)s, known.user_id, known.accoun
                             WHEN 'revealed' THEN known.revealed_at IS NOT NULL ELSE false END) AS policy (rotates)
 RETURNING account_id, closed_at IS NULL
 """  # noqa: S608  # constants
+
+
+# Those of an account whose every version the person could have known is dead.
+_PROVED: Final = """
+SELECT e.id, e.offboarding_id FROM rotation_exposure e JOIN workspace_secretversion known ON known.id = e.version_id
+ WHERE e.account_id = %s AND (e.closed_at IS NULL OR e.outcome = 'risk_accepted')
+   AND NOT EXISTS (
+       SELECT 1 FROM workspace_secretversion v
+        WHERE v.account_id = e.account_id AND v.proved_dead_at IS NULL AND v.number <= known.number
+          AND (v.visible_from IS NOT NULL OR EXISTS (SELECT 1 FROM workspace_reveal r WHERE r.version_id = v.id)))
+   FOR UPDATE OF e
+"""
+_CLOSE: Final = "UPDATE rotation_exposure SET closed_at = %s, outcome = %s, closed_by_id = %s WHERE id = ANY(%s)"
+_STILL_OPEN: Final = "SELECT 1 FROM rotation_exposure WHERE offboarding_id = %s AND closed_at IS NULL LIMIT 1"
+_EXPOSED: Final = "SELECT 1 FROM rotation_exposure WHERE account_id = %s AND closed_at IS NULL LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -68,12 +83,13 @@ def write(known: Collection[Knowledge], **columns: Any) -> int:
 @atomic()
 def close_proved(job: RotationJob, *, actor: Actor) -> int:
     """Close the exposures of the job's account whose every version the person could have known is dead; how many."""
-    known = Q(visible_from__isnull=False) | Exists(Reveal.objects.filter(version=OuterRef("pk")))
-    alive = SecretVersion.objects.filter(
-        known, account_id=OuterRef("account_id"), proved_dead_at=None, number__lte=OuterRef("version__number")
-    )
-    dead = Exposure.objects.unended().filter(account_id=job.account_id).exclude(Exists(alive))
-    return _close(dead, Outcome.PROVED_DEAD, job, actor)
+    rows = statements.rows(_PROVED, [job.account_id])
+    return _end([(row[0], row[1]) for row in rows], Outcome.PROVED_DEAD, job, actor) if rows else 0
+
+
+def is_exposed(account: Account) -> bool:
+    """Whether an exposure of the account is open."""
+    return statements.first(_EXPOSED, [account.pk]) is not None
 
 
 @atomic()
@@ -102,11 +118,16 @@ def close_accepted(job: RotationJob, *, until: datetime, reason: str, actor: Act
 @atomic()
 def complete_if_closed(offboarding: Offboarding, *, actor: Actor) -> bool:
     """Write the offboarding off as complete when nothing of it is open."""
-    Offboarding.objects.select_for_update(no_key=True).get(pk=offboarding.pk)
-    if offboarding.exposures.open().exists():
+    return _complete(offboarding.pk, actor)
+
+
+def _complete(offboarding_id: UUID, actor: Actor) -> bool:
+    statements.run("SELECT 1 FROM rotation_offboarding WHERE id = %s FOR NO KEY UPDATE", [offboarding_id])
+    if statements.first(_STILL_OPEN, [offboarding_id]) is not None:
         return False
     now = timezone.now()
-    if Offboarding.objects.filter(pk=offboarding.pk, completed_at=None).update(completed_at=now):
+    if Offboarding.objects.filter(pk=offboarding_id, completed_at=None).update(completed_at=now):
+        offboarding = Offboarding.objects.select_related("workspace").get(pk=offboarding_id)
         record_completed(offboarding, actor=actor)
     return True
 
@@ -133,11 +154,16 @@ def unattended() -> dict[UUID, set[UUID]]:
 
 def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor, **more: Any) -> int:
     rows = list(closing.select_for_update(of=("self",)).values_list("pk", "offboarding_id"))
-    closed = Exposure.objects.filter(pk__in=[pk for pk, _ in rows])
-    closed.update(closed_at=timezone.now(), outcome=outcome, closed_by=job, **more)
-    offboardings = Offboarding.objects.filter(pk__in={offboarding for _, offboarding in rows if offboarding})
-    for offboarding in offboardings.select_related("workspace").order_by("pk"):
-        complete_if_closed(offboarding, actor=actor)
+    if more:
+        Exposure.objects.filter(pk__in=[pk for pk, _ in rows]).update(**more)
+    return _end(rows, outcome, job, actor)
+
+
+def _end(rows: Sequence[tuple[UUID, UUID | None]], outcome: Outcome, job: RotationJob, actor: Actor) -> int:
+    """Close these exposures, which the caller has locked, and complete the offboardings that they were last of."""
+    statements.run(_CLOSE, [timezone.now(), outcome.value, job.pk, [pk for pk, _ in rows]])
+    for offboarding_id in sorted({offboarding for _, offboarding in rows if offboarding}):
+        _complete(offboarding_id, actor)
     return len(rows)
 
 

@@ -4,11 +4,12 @@ import random
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
@@ -68,17 +69,11 @@ def want(
     what may wait for all others. New jobs of a removal of many people wait with it; who wants one of these accounts
     rotated for another reason ends that. A fixed number of statements whatever the number of accounts.
     """
-    wanted.write(workspace, account_ids, cause=cause, routine=routine, hold=hold)
-    _end_rests(account_ids)
-    found = statements.rows(_MOST_URGENT, {"accounts": list(account_ids), "number": wake.AT_ONCE})
-    wake.on_commit(row[0] for row in found)
+    written = wanted.write(workspace, account_ids, cause=cause, routine=routine, hold=hold)
+    if not written.are_new:
+        _end_rests(account_ids)
+    wake.on_commit(written.to_wake)
 
-
-_MOST_URGENT: Final = """
-SELECT id FROM rotation_rotationjob
- WHERE account_id = ANY(%(accounts)s) AND state NOT IN ('done', 'cancelled') AND held_until IS NULL
- ORDER BY priority, exposures DESC, requested_at LIMIT %(number)s
-"""
 
 # Asked without the exposures: with 10,000 just written, and statistics from before, a join of both takes seconds.
 _RESTING: Final = """
@@ -131,7 +126,7 @@ def move(lease: Lease, to: JobState, *, note: str = "", facts: Mapping[str, Any]
     move_through(lease, Move(to, note, facts or {}), **changes)
 
 
-@transaction.atomic
+@atomic()
 def move_through(lease: Lease, *moves: Move, **changes: Any) -> None:
     """Put the job through several states at once, for arrows between which nothing is said to the target."""
     job, now = lease.job, timezone.now()
@@ -142,14 +137,31 @@ def move_through(lease: Lease, *moves: Move, **changes: Any) -> None:
         steps.append(_step(job, lease.fence, origin, arrow.to, arrow.note, at, arrow.facts))
         origin = arrow.to
     values = {"state": origin, "lease_until": queue.lease_end(now), **changes}
-    if not RotationJob.objects.filter(pk=job.pk, fence=lease.fence, state=job.state).update(**values):
+    if not _write(job, lease.fence, values):
         raise LeaseLost(f"{job.pk} fence {lease.fence}")
-    RotationStep.objects.bulk_create(steps)
+    statements.insert_all(steps)
     for step in steps:
         failpoints.reach(f"{step.from_state}>{step.to_state}:before")
         failpoints.reach_after_commit(f"{step.from_state}>{step.to_state}:after")
     for name, value in values.items():
         setattr(job, name, value)
+
+
+def _write(job: RotationJob, fence: int, values: Mapping[str, Any]) -> bool:
+    """Write these fields of a job that is still in the state and under the fence known; whether it was."""
+    fields: list[Any] = [RotationJob._meta.get_field(name) for name in values]
+    prepared = [
+        field.get_db_prep_save(getattr(value, "pk", value), connection)
+        for field, value in zip(fields, values.values(), strict=True)
+    ]
+    found = statements.run(_update(tuple(field.column for field in fields)), [*prepared, job.pk, fence, job.state])
+    return bool(found.rowcount)
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> str:
+    changes = ", ".join(f'"{column}" = %s' for column in columns)
+    return f"UPDATE rotation_rotationjob SET {changes} WHERE id = %s AND fence = %s AND state = %s"  # noqa: S608  # constants
 
 
 def seize(job: RotationJob) -> Lease:
@@ -196,7 +208,7 @@ def resume(lease: Lease) -> None:
         move(lease, JobState(lease.job.resume_state), note="another attempt")
 
 
-@transaction.atomic
+@atomic()
 def wait(
     lease: Lease, *, code: str, detail: str, resume: JobState, at_least: float = 0, until: datetime | None = None
 ) -> None:
@@ -216,7 +228,7 @@ def wait(
         _ask(job, f"The rotation of {job.account} does not get on. It is tried again without end; please look.")
 
 
-@transaction.atomic
+@atomic()
 def ask_human(lease: Lease, *, code: str, detail: str, resume: JobState, **changes: Any) -> None:
     """Stop and put the job on a person's list. It stays live, since its candidate may be in force."""
     move(

@@ -2,7 +2,7 @@
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from rotation.states import FINISHED, JobState
@@ -187,7 +187,8 @@ class RotationJob(TenantModel):
         ]
         indexes = [
             models.Index(
-                "priority", "next_attempt_at", condition=~Q(state__in=(*FINISHED, JobState.NEEDS_HUMAN)),
+                "priority", F("exposures").desc(), "requested_at",
+                condition=~Q(state__in=(*FINISHED, JobState.NEEDS_HUMAN)),
                 name="rotation_due",
             ),
             models.Index("candidate", condition=Q(candidate__isnull=False), name="rotation_candidate"),

@@ -22,9 +22,10 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
 
     One transaction; the number of statements does not depend on the number of accounts. A person whose access
     had ended before is left as they are: the offboarding of that time is returned, None if there never was one.
-    With a removal of many people the rotations wait (`safeguard`); the end of access never does.
+    With a removal of many people the rotations wait (`safeguard`); the end of access never does. Raises Refused for a
+    person who acts and has no access any more, so that of two Owners who remove each other at once one stays.
     """
-    user = people.lock(user)
+    user = _lock(user, actor)
     if not user.is_active:
         return Offboarding.objects.filter(user=user).order_by("-started_at").first()
     workspace = _workspace_of(user)
@@ -76,6 +77,18 @@ def _first_look(user: User, workspace: Workspace) -> tuple[bool, bool]:
     """Whether the person ever had an account, and whether few others left lately: what most departures have to ask."""
     found = statements.rows(_FIRST_LOOK, {"user": user.pk, **safeguard.is_quiet_with(workspace)})
     return found[0][0], found[0][1]
+
+
+def _lock(user: User, actor: Actor) -> User:
+    """The row of the person who leaves, locked, and in the same order for everybody that of the person who acts."""
+    if actor.kind == "person" and actor.id != user.pk:
+        both = statements.rows(_BOTH, [[user.pk, actor.id]])
+        if not dict(both).get(actor.id, True):
+            raise Refused("Your own access has ended meanwhile. Nothing was changed.")
+    return people.lock(user)
+
+
+_BOTH: Final = "SELECT id, is_active FROM workspace_user WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
 
 
 def _workspace_of(user: User) -> Workspace:

@@ -18,6 +18,7 @@ from rotation.connectors import dial
 from rotation.connectors.base import Connector, FailureKind, TargetError
 from rotation.models import RotationJob, TargetHealth
 from rotation.states import JobState
+from workspace import statements
 from workspace.models import Account, Workspace
 
 OPENS_AFTER: Final = 3
@@ -40,7 +41,7 @@ def key(connector: str, target: Mapping[str, Any]) -> str:
 
 
 def health_of(workspace: Workspace, key: str) -> TargetHealth | None:
-    return TargetHealth.objects.for_workspace(workspace).filter(key=key).first() if key else None
+    return statements.one(TargetHealth, "WHERE workspace_id = %s AND key = %s", [workspace.pk, key]) if key else None
 
 
 def failed(workspace: Workspace, key: str, error: TargetError) -> TargetHealth | None:

@@ -15,7 +15,7 @@ from rotation import budget, connectors, jobs, targets, wake
 from rotation.connectors.base import FailureKind, TargetError
 from rotation.models import RotationJob, Verification
 from rotation.target_models import Verdict
-from workspace import accounts, audit, notices
+from workspace import accounts, audit, notices, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused, Undecryptable
@@ -53,6 +53,14 @@ SELECT f.id, f.account_id
    AND NOT EXISTS (SELECT 1 FROM rotation_rotationjob j
                     WHERE j.account_id = f.account_id AND j.state NOT IN ('done', 'cancelled'))
  ORDER BY f.due_at LIMIT %(limit)s FOR UPDATE OF f SKIP LOCKED
+"""
+
+
+_PROVED: Final = """
+UPDATE rotation_verification v SET verdict = 'good', detail = '', checked_at = %(now)s, verified_at = %(now)s,
+       drifted_at = NULL, due_at = %(due)s
+  FROM (SELECT id, drifted_at FROM rotation_verification WHERE account_id = %(account)s FOR UPDATE) AS old
+ WHERE v.id = old.id RETURNING old.drifted_at
 """
 
 
@@ -130,13 +138,9 @@ DRIFTED: Final = (
 def proved(account: Account) -> None:
     """A rotation has proved what is stored now."""
     now = timezone.now()
-    known = Verification.objects.filter(account=account)
-    drifted = known.filter(drifted_at__isnull=False).exists()
-    known.update(
-        verdict=Verdict.GOOD, detail="", checked_at=now, verified_at=now, drifted_at=None,
-        due_at=now + _interval(account),
-    )  # fmt: skip
-    if drifted:
+    values = {"account": account.pk, "now": now, "due": now + _interval(account)}
+    before = statements.first(_PROVED, values)
+    if before is not None and before[0] is not None:
         notices.resolve(account.workspace, Notice.Kind.ROTATION_NEEDS_HUMAN, account)
 
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
-from rotation import targets
+from rotation import targets, wake
 from rotation.models import MassRemoval
 from workspace import bulk, statements
 from workspace.models import Workspace
@@ -23,6 +24,7 @@ SELECT DISTINCT connector, target::text FROM workspace_account WHERE id = ANY(%(
 # A job under way takes over what its account's open exposures ask for. Their number is looked up for each account: with
 # 10,000 just written, and statistics from before, a join would compare all with all.
 _WRITE: Final = f"""
+WITH written AS (
 INSERT INTO rotation_rotationjob AS j (
     id, workspace_id, account_id, cause, state, resume_state, priority, exposures, target, requested_at,
     next_attempt_at, leased_by, fence, failures, policy_refusals, failure_code, failure_detail, hold_id, held_until,
@@ -40,7 +42,17 @@ SELECT {bulk.UUID7}, %(workspace)s, a.id, %(cause)s, 'queued', '',
 ON CONFLICT (account_id) WHERE state NOT IN ('done', 'cancelled') DO UPDATE
    SET exposures = excluded.exposures, priority = least(j.priority, excluded.priority)
  WHERE excluded.exposures > 0 AND (j.exposures <> excluded.exposures OR j.priority > excluded.priority)
+RETURNING j.id, j.priority, j.exposures, j.requested_at, j.xmax = 0 AS is_new)
+SELECT count(*) FILTER (WHERE is_new),
+       (array_agg(id ORDER BY priority, exposures DESC, requested_at) FILTER (WHERE is_new))[1:{wake.AT_ONCE}]
+  FROM written
 """  # noqa: S608  # constants
+
+_MOST_URGENT: Final = """
+SELECT id FROM rotation_rotationjob
+ WHERE account_id = ANY(%(accounts)s) AND state NOT IN ('done', 'cancelled') AND held_until IS NULL
+ ORDER BY priority, exposures DESC, requested_at LIMIT %(number)s
+"""
 
 _END_HOLDS: Final = """
 UPDATE rotation_rotationjob SET hold_id = NULL, held_until = NULL
@@ -48,20 +60,36 @@ UPDATE rotation_rotationjob SET hold_id = NULL, held_until = NULL
 """
 
 
+@dataclass(frozen=True)
+class Written:
+    """Whether all jobs are new, and the most urgent of those that a worker may take."""
+
+    are_new: bool
+    to_wake: list[UUID]
+
+
 def write(
     workspace: Workspace, account_ids: Collection[UUID], *, cause: str, routine: bool, hold: MassRemoval | None
-) -> None:
+) -> Written:
     """A live job for each of these accounts, as urgent as its open exposures; one that exists already stays.
 
     New ones wait with the `hold`; without one, those that waited do not any more.
     """
+    accounts = list(account_ids)
+    if not accounts:
+        return Written(True, [])
     values: dict[str, Any] = {
-        "workspace": workspace.pk, "accounts": list(account_ids), "cause": cause[:200], "routine": routine,
-        "now": timezone.now(), "hold": hold.pk if hold else None, "held_until": hold.held_until if hold else None,
+        "workspace": workspace.pk, "accounts": accounts, "cause": cause[:200], "routine": routine,
+        "now": timezone.now(), "targets": Jsonb(_keys(accounts)),
+        "hold": hold.pk if hold else None, "held_until": hold.held_until if hold else None,
     }  # fmt: skip
-    statements.run(_WRITE, {**values, "targets": Jsonb(_keys(values["accounts"]))})
+    new, first = statements.rows(_WRITE, values)[0]
+    if new == len(accounts):
+        return Written(True, first if hold is None else [])
     if hold is None:
-        statements.run(_END_HOLDS, {"accounts": values["accounts"]})
+        statements.run(_END_HOLDS, {"accounts": accounts})
+    found = statements.rows(_MOST_URGENT, {"accounts": accounts, "number": wake.AT_ONCE})
+    return Written(False, [row[0] for row in found])
 
 
 def _keys(account_ids: list[UUID]) -> dict[str, str]:

@@ -5,10 +5,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
 from django.utils import timezone
 
-from workspace import audit, crypto
+from workspace import audit, crypto, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid
@@ -18,6 +17,17 @@ POINTING: Final = frozenset({"connector", "target", "admin_account"})
 """What decides to whom passwords are sent."""
 LEAST_FAILED_LOGINS: Final = 2
 """One to see a wrong password rejected, one for the login after it that should succeed."""
+
+
+_SHOW_NO_MORE: Final = """
+UPDATE workspace_secretversion SET visible_until = %s
+ WHERE account_id = %s AND visible_from IS NOT NULL AND visible_until IS NULL
+"""
+_RECEIVERS: Final = """
+SELECT DISTINCT u.id FROM workspace_account a JOIN workspace_user u ON u.id = a.pointed_by_id AND u.is_active
+ WHERE a.id = %(account)s OR a.admin_account_id = %(account)s
+"""
+_SHOW: Final = "UPDATE workspace_secretversion SET visible_from = %s, visible_until = NULL WHERE id = %s"
 
 
 @transaction.atomic
@@ -84,7 +94,10 @@ def store_password(account: Account, password: Secret, *, actor: Actor) -> Secre
 
 def lock(account: Account) -> Account:
     """The account's row, fresh and locked, so that one version at a time becomes its password."""
-    return Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    found = statements.one(Account, "WHERE t.id = %s FOR NO KEY UPDATE", [account.pk])
+    if found is None:
+        raise Account.DoesNotExist
+    return found
 
 
 def note_known(version: SecretVersion, *, actor: Actor) -> None:
@@ -112,36 +125,37 @@ def _note_receiving(account: Account, actor: Actor) -> None:
 
 def _note_receivers(version: SecretVersion) -> None:
     """That a new password reaches those who pointed its account, or one that it administers, where they did."""
-    sent = Account.objects.filter(Q(pk=version.account_id) | Q(admin_account=version.account_id))
-    receivers = sent.filter(pointed_by__is_active=True).values_list("pointed_by", flat=True).distinct()
-    Reveal.objects.bulk_create(
+    receivers = statements.rows(_RECEIVERS, {"account": version.account_id})
+    statements.insert_all([
         Reveal(workspace_id=version.workspace_id, account_id=version.account_id, version=version, user_id=receiver)
-        for receiver in receivers
-    )
+        for (receiver,) in receivers
+    ])  # fmt: skip
 
 
 def add_candidate(account: Account, password: Secret) -> SecretVersion:
     """Seal a password as the account's next version, shown to nobody. Locks the account."""
     lock(account)
-    number = (account.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+    last = statements.first("SELECT max(number) FROM workspace_secretversion WHERE account_id = %s", [account.pk])
+    number = (last[0] if last and last[0] else 0) + 1
     sealed = crypto.seal(password, workspace=account.workspace_id, account=account.id, version=number)
-    return SecretVersion.objects.create(
-        workspace_id=account.workspace_id, account=account, number=number, sealed=sealed
-    )
+    version = SecretVersion(workspace_id=account.workspace_id, account=account, number=number, sealed=sealed)
+    statements.insert(version)
+    return version
 
 
 def make_current(version: SecretVersion, *, at: datetime) -> None:
     """From `at` on people are shown this version and no other. One that they are shown already stays as it is."""
     if version.visible_from is not None and version.visible_until is None:
         return
-    SecretVersion.objects.current().filter(account_id=version.account_id).update(visible_until=at)
-    SecretVersion.objects.filter(pk=version.pk).update(visible_from=at, visible_until=None)
+    statements.run(_SHOW_NO_MORE, [at, version.account_id])
+    statements.run(_SHOW, [at, version.pk])
     version.visible_from, version.visible_until = at, None
     _note_receivers(version)
 
 
 def current_version(account: Account) -> SecretVersion | None:
-    return SecretVersion.objects.current().filter(account=account).first()
+    current = "WHERE account_id = %s AND visible_from IS NOT NULL AND visible_until IS NULL"
+    return statements.one(SecretVersion, current, [account.pk])
 
 
 def open_version(version: SecretVersion) -> Secret:

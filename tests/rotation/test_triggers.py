@@ -252,6 +252,7 @@ def test_statements_of_a_push_do_not_grow_with_members(acme: Company, django_ass
         assert triggers.settle_due() == 1
     assert Exposure.objects.open().count() == 11 * 1_000
     assert RotationJob.objects.count() == 11
+    RotationJob.objects.update(state=JobState.DONE)  # a rotation that is under way already costs a few more
     with django_assert_max_num_queries(12) as one:
         triggers.set_members(acme.team, [], actor=TESTS)
     with django_assert_max_num_queries(20) as settling_one:
