@@ -139,7 +139,7 @@ def move_through(lease: Lease, *moves: Move, **changes: Any) -> None:
     values = {"state": origin, "lease_until": queue.lease_end(now), **changes}
     if not _write(job, lease.fence, values):
         raise LeaseLost(f"{job.pk} fence {lease.fence}")
-    statements.insert_all(steps)
+    statements.write_all({}, steps)
     for step in steps:
         failpoints.reach(f"{step.from_state}>{step.to_state}:before")
         failpoints.reach_after_commit(f"{step.from_state}>{step.to_state}:after")

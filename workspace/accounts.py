@@ -126,7 +126,7 @@ def _note_receiving(account: Account, actor: Actor) -> None:
 def _note_receivers(version: SecretVersion) -> None:
     """That a new password reaches those who pointed its account, or one that it administers, where they did."""
     receivers = statements.rows(_RECEIVERS, {"account": version.account_id})
-    statements.insert_all([
+    statements.write_all({}, [
         Reveal(workspace_id=version.workspace_id, account_id=version.account_id, version=version, user_id=receiver)
         for (receiver,) in receivers
     ])  # fmt: skip
