@@ -41,6 +41,7 @@ def acme(transactional_db: None) -> Company:
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Server]]:
     monkeypatch.setitem(connectors.REGISTRY, "model", ModelConnector)
     monkeypatch.setattr("rotation.wake.now", lambda ids, **_: None)
+    monkeypatch.setattr(ModelConnector, "server", Server(), raising=False)
     yield ModelConnector.servers
     ModelConnector.servers.clear()
 
