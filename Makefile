@@ -55,7 +55,8 @@ lock: ## Pin the newest versions that pyproject.toml allows into requirements.lo
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
 
-# The copy of the lock is written last: what was interrupted, or built from another lock, is built anew.
+# The copy of the lock is written last: what was interrupted, or built from another lock, is built anew. The lock names
+# everything, so pip resolves nothing: left to itself, older ones stumble over a release newer than the one pinned.
 $(BUILT): requirements.lock
 	@if cmp -s requirements.lock $(BUILT) && $(VENV) -c '' 2> /dev/null; then touch $(BUILT); exit 0; fi; \
 	rm -f $(BUILT); \
@@ -63,7 +64,7 @@ $(BUILT): requirements.lock
 	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
 	    echo "Building .venv from requirements.lock with $$python. This happens once and takes a minute."; \
 	    "$$python" -m venv --clear .venv && \
-	    $(VENV) -m pip install -qq --no-input --require-hashes -r requirements.lock && \
+	    $(VENV) -m pip install -qq --no-input --no-deps --require-hashes -r requirements.lock && \
 	    cp requirements.lock $(BUILT) && exit 0; \
 	    echo "Building .venv failed; the reason stands above. Run make again when it is gone." >&2; exit 1; \
 	  fi; \
