@@ -23,6 +23,8 @@ from workspace.models import Notice, Workspace
 from workspace.transactions import atomic
 
 SAFEGUARD: Final = Actor.system("safeguard")
+BESIDE: Final = 8
+"""Departures that may be under way at the same moment, and that a count of what is committed misses."""
 
 IS_QUIET: Final = """(
     NOT EXISTS (SELECT FROM rotation_massremoval WHERE workspace_id = %(workspace)s AND decided_at IS NULL)
@@ -34,14 +36,14 @@ IS_QUIET: Final = """(
 def is_quiet_with(workspace: Workspace) -> dict[str, Any]:
     """The values of IS_QUIET."""
     since = timezone.now() - timedelta(minutes=workspace.mass_removal_window_minutes)
-    return {"workspace": workspace.pk, "since": since, "others": workspace.mass_removal_people - 1}
+    return {"workspace": workspace.pk, "since": since, "others": max(0, workspace.mass_removal_people - 1 - BESIDE)}
 
 
 def hold(workspace: Workspace) -> MassRemoval | None:
     """What the departure that is being written holds with; None for an ordinary one.
 
     Asked after the person was deactivated and before anything is requested, so that departures which run beside each
-    other wait for one another here, and nowhere in a circle.
+    other wait for one another here, and nowhere in a circle; only where they may be too many together.
     """
     now = timezone.now()
     last = statements.one(MassRemoval, "WHERE workspace_id = %s ORDER BY opened_at DESC LIMIT 1", [workspace.pk])
@@ -53,7 +55,10 @@ def hold(workspace: Workspace) -> MassRemoval | None:
     since = now - timedelta(minutes=workspace.mass_removal_window_minutes)
     if last is not None and last.decided_at is not None:
         since = max(since, last.decided_at)
-    removed = 1 + _count("rotation_offboarding WHERE workspace_id = %s AND started_at > %s", [workspace.pk, since])
+    if _people_if_too_many(workspace, _removed(workspace, since) + BESIDE) is None:
+        return None
+    statements.run(_ONE_AT_A_TIME, [str(workspace.pk)])
+    removed = _removed(workspace, since)
     people = _people_if_too_many(workspace, removed)
     return None if people is None else _open(workspace, removed, people, since, now)
 
@@ -142,6 +147,11 @@ def _time_out(removal: MassRemoval) -> bool:
     return True
 
 
+def _removed(workspace: Workspace, since: datetime) -> int:
+    """How many left since then, with the one who is leaving."""
+    return 1 + _count("rotation_offboarding WHERE workspace_id = %s AND started_at > %s", [workspace.pk, since])
+
+
 def _people_if_too_many(workspace: Workspace, removed: int) -> int | None:
     """How many people there were, if `removed` of them are too many. Counts no further than it needs to."""
     percent = workspace.mass_removal_percent
@@ -151,6 +161,10 @@ def _people_if_too_many(workspace: Workspace, removed: int) -> int | None:
     active = "(SELECT FROM workspace_user WHERE workspace_id = %s AND is_active LIMIT %s) AS active"
     people = removed + _count(active, [workspace.pk, enough])
     return people if removed * 100 > percent * people else None
+
+
+_ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtextextended('departures/' || %s, 0))"
+"""Until its transaction ends, a workspace's other departures wait; what is asked next sees those before it."""
 
 
 def _count(rows: str, params: list[Any]) -> int:
