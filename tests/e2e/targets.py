@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from secrets import token_hex
+from typing import Final
 
 import psycopg
 import redis
 from psycopg import sql
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cerby.engines import Addresses
 from tests.companies import TESTS, Company
@@ -107,8 +110,13 @@ def _postgres_accepts(addresses: Addresses, role: str, password: str) -> bool:
     return True
 
 
+ONE_TRY: Final = Retry(NoBackoff(), 0)
+"""A rejected password is an answer; redis-py would ask again, for seconds."""
+
+
 def _valkey_accepts(addresses: Addresses, user: str, password: str) -> bool:
-    with redis.Redis(addresses.valkey_host, addresses.valkey_port, username=user, password=password) as client:
+    at = (addresses.valkey_host, addresses.valkey_port)
+    with redis.Redis(*at, username=user, password=password, retry=ONE_TRY) as client:
         try:
             return bool(client.ping())
         except redis.AuthenticationError:

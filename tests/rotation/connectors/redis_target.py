@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cerby.engines.binaries import find_binaries
 from rotation.connectors.base import Login, validated
@@ -109,7 +111,7 @@ class RedisTarget:
     def _client(self, username: str, password: Secret, *, protocol: int = 3) -> redis.Redis:
         return redis.Redis(
             host=self.host, port=self.port, username=username, password=password.reveal(), decode_responses=True,
-            protocol=protocol,
+            protocol=protocol, retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
 
 
