@@ -104,7 +104,7 @@ def step(switch_off_id: UUID) -> bool:
     switch_off = rows.filter(pk=switch_off_id, finished_at=None).first()
     if switch_off is None:
         return False
-    actor = Actor.from_json(switch_off.actor) or Actor.system("switch-off")
+    actor = _acting(switch_off)
     done = _advance(switch_off, actor)
     switch_off.done += done
     if not done:
@@ -114,6 +114,16 @@ def step(switch_off_id: UUID) -> bool:
         )
     switch_off.save(update_fields=["done", "finished_at"])
     return bool(done)
+
+
+def _acting(switch_off: SwitchOff) -> Actor:
+    """Who asked, as long as they have access: who has none any more removes nobody."""
+    asked = Actor.from_json(switch_off.actor)
+    if asked is not None and asked.id is not None:
+        active = User.objects.for_workspace(switch_off.workspace).active()
+        if active.filter(pk=asked.id).exists():
+            return asked
+    return Actor.system("switch-off")
 
 
 @errands.errand

@@ -131,7 +131,7 @@ def test_the_demo_answers_says_where_it_is_and_tells_its_story(home: Path, port:
         assert stat.S_IMODE(running.json.stat().st_mode) == 0o600
         assert httpx.get(facts["admin_url"], follow_redirects=True).status_code == 200
         authorization = {"Authorization": f"Bearer {facts['scim_token']}"}
-        assert httpx.get(f"{facts['scim_base_url']}Users", headers=authorization).json()["totalResults"] == 7
+        assert httpx.get(f"{facts['scim_base_url']}Users", headers=authorization).json()["totalResults"] == 8
         assert all(facts[key] in running.output for key in KEYS)
 
         story = make(home, "story")

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.core import mail
@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from cerby.environment import ROOT
+from rotation.models import MassRemoval
 from tests.authenticator import Authenticator
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import everything_of, populate
@@ -68,6 +69,10 @@ WITHIN_ACME = {
 }
 
 
+def removal_of(company: Company) -> UUID:
+    return MassRemoval.objects.for_workspace(company.workspace).get().pk
+
+
 # What takes something away, or acts for a customer, with arguments that mean something of acme's.
 DESTRUCTIVE: dict[str, Reach] = {
     "offboard": lambda acme: ("acme", acme.member.id, "--cause", "x"),
@@ -76,9 +81,11 @@ DESTRUCTIVE: dict[str, Reach] = {
     "purge_user": lambda acme: ("acme", acme.person("gone").id, "--yes"),
     "purge_workspace": lambda acme: ("acme", "--yes", "--despite-people"),
     "regenerate_scim_token": lambda acme: ("acme", "Okta", "--owner", acme.owner.id),
+    "removals": lambda acme: ("acme", "--answer", "confirm", "--removal", removal_of(acme)),
     "reset_second_factor": lambda acme: ("acme", acme.member.id),
     "retry_rotations": lambda acme: ("acme",),
     "revoke_scim_token": lambda acme: ("acme", "Okta"),
+    "rotate": lambda acme: ("acme", acme.account.name),
 }
 # What operators run, on no customer: a process of the product, and a list of what can be set.
 OPERATORS = {"sweep", "settings"}
