@@ -84,6 +84,7 @@ def test_the_number_of_statements_does_not_grow_with_accounts(
     acme: Company, django_assert_max_num_queries: Any
 ) -> None:
     acme.workspace.rotation_policy = RotationPolicy.ALL
+    acme.workspace.mass_removal_people = 100  # the second departure is not asked whether it is one of many
     acme.workspace.save()
     busy = acme.person("busy")
     for number in range(60):
