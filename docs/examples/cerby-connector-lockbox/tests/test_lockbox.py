@@ -41,7 +41,7 @@ class Target:
     kind = Lockbox
     host = "127.0.0.1"
     change_marker = b"SET"
-    wrong_settings: dict[str, Any] = {"host": "http://x", "port": 0}
+    wrong_settings: dict[str, Any] = {"host": "no host", "port": 0}
 
     def __init__(self, server: Server) -> None:
         self.server = server
