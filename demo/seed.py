@@ -14,7 +14,8 @@ from cerby.engines import Addresses
 from demo import targets
 from demo.acme import FORMER, NAME, PEOPLE, SLUG
 from demo.credentials import Credentials
-from rotation import offboarding, verification
+from rotation import verification
+from rotation.departures import offboarding
 from rotation.passwords import Policy, generate
 from scim import tokens
 from workspace import access, accounts, audit, people, second_factor, teams, tenancy

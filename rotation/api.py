@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from rotation import offboarding, safeguard
+from rotation.departures import offboarding, safeguard
 from workspace import people
 from workspace.api import PrivateView
 from workspace.audit import Actor

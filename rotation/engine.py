@@ -16,9 +16,10 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from rotation import budget, exposures, failpoints, jobs, passwords, queue, recovery, verification, wake
+from rotation import budget, failpoints, jobs, passwords, queue, recovery, verification, wake
 from rotation.attempt import Attempt, OutOfTime, time_limit
 from rotation.connectors.base import FailureKind, TargetError
+from rotation.departures import exposures
 from rotation.jobs import Lease, Move
 from rotation.passwords import Policy
 from rotation.proof import Proof, prove

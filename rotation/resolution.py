@@ -9,7 +9,8 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from rotation import connectors, exposures, jobs, wake
+from rotation import connectors, jobs, wake
+from rotation.departures import exposures
 from rotation.jobs import Move
 from rotation.models import RotationJob
 from rotation.states import JobState

@@ -7,7 +7,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from rotation import exposures, jobs
+from rotation import jobs
+from rotation.departures import exposures
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from workspace import audit

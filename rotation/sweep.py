@@ -4,7 +4,8 @@ import logging
 import time
 from typing import Final
 
-from rotation import exposures, guests, jobs, orphans, returns, risk, safeguard, schedule, triggers, verification
+from rotation import jobs, risk, schedule, verification
+from rotation.departures import exposures, guests, orphans, returns, safeguard, triggers
 from rotation.errands import each
 from workspace import audit, directory
 from workspace.models import Workspace

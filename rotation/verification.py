@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from rotation import budget, connectors, jobs, targets, wake
 from rotation.connectors.base import FailureKind, TargetError
-from rotation.models import RotationJob, Verification
-from rotation.target_models import Verdict
+from rotation.models import RotationJob, Verdict, Verification
 from workspace import accounts, audit, notices, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 
-from rotation import offboarding, triggers
+from rotation.departures import offboarding, triggers
 from scim import documents, etags, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
 from scim.errors import InvalidValue

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.db.models import Q
 
-from rotation import offboarding
+from rotation.departures import offboarding
 from scim.models import ProvisioningEvent
 from workspace.audit import Actor
 from workspace.models import User
@@ -11,7 +11,7 @@ from workspace.models import User
 
 @transaction.atomic
 def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[str, int]:
-    """As `rotation.offboarding.purge`, and the person's name out of the provisioning log. Raises Refused."""
+    """As `rotation.departures.offboarding.purge`, and the person's name out of the provisioning log. Raises Refused."""
     named = Q(resource_id=user.pk)
     for text in (user.user_name, user.email):
         named |= Q(detail__icontains=text) if text else Q()

@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from rotation import errands, offboarding, wake
+from rotation import errands, wake
+from rotation.departures import offboarding
 from scim import tokens
 from scim.models import People, ScimToken, SwitchOff
 from workspace import audit, local

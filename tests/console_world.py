@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
-from rotation import jobs, offboarding
+from rotation import jobs
+from rotation.departures import offboarding
 from rotation.models import AccessLoss, Exposure, MassRemoval, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
 from scim.models import ProvisioningEvent, ScimToken, SwitchOff, TokenClaim

@@ -188,7 +188,7 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     """End a person's access: password, second factor, sessions, API keys, memberships, grants, workspace role.
 
     Returns the fresh row, or None when the access had ended before. Callers that owe more than this (exposures,
-    rotations) are in `rotation.offboarding`, which is what entry points call.
+    rotations) are in `rotation.departures.offboarding`, which is what entry points call.
     """
     user = lock(user)
     if not user.is_active:

@@ -16,8 +16,7 @@ from unfold.enums import ActionVariant
 
 from rotation import connectors, jobs, targets, verification
 from rotation.admin.words import health_text
-from rotation.models import Verification
-from rotation.target_models import Verdict
+from rotation.models import Verdict, Verification
 from workspace.admin import forms
 from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for
 from workspace.admin.parts import Fact, Section, url, when

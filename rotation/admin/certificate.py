@@ -9,7 +9,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.text import slugify
 from unfold.enums import ActionVariant
 
-from rotation import certificate
+from rotation.departures import certificate
 from rotation.models import Offboarding
 from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for
 from workspace.admin.forms import ActForm

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from rotation import triggers
+from rotation.departures import triggers
 from workspace.admin.grants import GrantAdmin
 from workspace.models import Grant
 

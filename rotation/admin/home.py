@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from rotation import orphans, safeguard
 from rotation.admin.jobs import UNDER_WAY, WAITS_FOR_A_PERSON
+from rotation.departures import orphans, safeguard
 from rotation.models import Exposure, Offboarding, RotationJob
 from rotation.states import JobState
 from workspace.admin.base import visitor

@@ -11,10 +11,10 @@ from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 from unfold.views import ChangeList
 
-from rotation import orphans
 from rotation.admin.preview_page import WHYS, suggestion_text
+from rotation.departures import orphans
+from rotation.departures.orphans import Suggestion
 from rotation.models import Orphan
-from rotation.orphans import Suggestion
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import history

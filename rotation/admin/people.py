@@ -12,12 +12,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.enums import ActionVariant
 
-from rotation import offboarding, returns
 from rotation.admin import departed
 from rotation.admin.offboardings import outcome_badge
 from rotation.admin.preview_page import in_words, sections_of
+from rotation.departures import offboarding, returns
+from rotation.departures.returns import Offer
 from rotation.models import Exposure, Offboarding
-from rotation.returns import Offer
 from workspace import people, support
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, actor, bound, button_for, visitor

@@ -6,10 +6,10 @@ from typing import Any, Final
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from rotation import orphans
-from rotation.estimates import Pace
-from rotation.orphans import Suggestion, Why
-from rotation.previews import Consequence, Known, Preview
+from rotation.departures import orphans
+from rotation.departures.estimates import Pace
+from rotation.departures.orphans import Suggestion, Why
+from rotation.departures.previews import Consequence, Known, Preview
 from workspace.admin.parts import NOTHING, Section, badge, lasting, link, when
 from workspace.admin.person_page import account_link
 

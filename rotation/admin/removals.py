@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
-from rotation import returns, safeguard
+from rotation.departures import returns, safeguard
 from rotation.models import Decision, MassRemoval, Orphan, RotationJob
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for

@@ -15,7 +15,8 @@ from uuid import UUID
 import redis
 
 from cerby.engines import Addresses
-from rotation import jobs, offboarding
+from rotation import jobs
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob, RotationStep
 from rotation.states import JobState
 from tests.companies import TESTS, Company

@@ -9,7 +9,7 @@ import redis
 from celery import current_app
 
 from cerby.engines import Addresses
-from rotation import offboarding
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from tests.companies import TESTS, Company
 from tests.e2e.processes import SWEEP, WORKER, Process, eventually, running

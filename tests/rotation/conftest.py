@@ -2,7 +2,8 @@
 
 import pytest
 
-from rotation import connectors, offboarding
+from rotation import connectors
+from rotation.departures import offboarding
 from rotation.models import RotationJob
 from tests.companies import TESTS, Company
 from tests.rotation.model_target import ModelConnector, Server

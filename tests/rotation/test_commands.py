@@ -3,7 +3,8 @@
 
 import pytest
 
-from rotation import jobs, offboarding
+from rotation import jobs
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from rotation import engine, exposures, jobs, offboarding, resolution, sweep, wanted
+from rotation import engine, jobs, resolution, sweep, wanted
 from rotation.attempt import Attempt
+from rotation.departures import exposures, offboarding
 from rotation.models import Exposure, Outcome, RotationJob, RotationStep
 from rotation.states import MOVES, JobState
 from tests.companies import TESTS, Company

@@ -11,7 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from rotation import courier, errands, jobs, offboarding, triggers
+from rotation import courier, errands, jobs
+from rotation.departures import offboarding, triggers
 from rotation.models import AccessLoss, Exposure, Offboarding, Outcome, RotationJob, Verification
 from rotation.states import JobState
 from scim import tokens

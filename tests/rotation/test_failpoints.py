@@ -19,7 +19,8 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from rotation import connectors, engine, failpoints, jobs, offboarding
+from rotation import connectors, engine, failpoints, jobs
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import MOVES, JobState
 from tests.companies import TESTS, Company, company

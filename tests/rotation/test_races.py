@@ -9,11 +9,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from rotation import connectors, engine, jobs, offboarding, safeguard
+from rotation import connectors, engine, jobs
+from rotation.departures import offboarding, safeguard
 from rotation.models import Exposure, MassRemoval, Offboarding, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company, company
-from tests.rotation.departures import leave, many_people
+from tests.rotation.leaving import leave, many_people
 from tests.rotation.model_target import ModelConnector, Server
 from workspace import access, accounts
 from workspace.audit import Actor

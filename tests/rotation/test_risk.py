@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from rotation import jobs, offboarding, resolution, risk, sweep
+from rotation import jobs, resolution, risk, sweep
 from rotation.connectors.base import Capabilities
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from rotation import connectors, jobs, offboarding, resolution, sweep, verification
+from rotation import connectors, jobs, resolution, sweep, verification
 from rotation.connectors.base import Capabilities
+from rotation.departures import offboarding
 from rotation.models import RotationJob
 from tests.companies import TESTS, company
 from tests.rotation.machine import ADMINS, Clock, Killed, Machine, World, dying_after, dying_at, zombie_of

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from rotation import connectors, engine, manual, offboarding, resolution
+from rotation import connectors, engine, manual, resolution
+from rotation.departures import offboarding
 from rotation.models import Exposure, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company

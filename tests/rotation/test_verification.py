@@ -7,9 +7,8 @@ import pytest
 from django.utils import timezone
 
 from rotation import budget, jobs, sweep, verification
-from rotation.models import RotationJob, TargetHealth, Verification
+from rotation.models import RotationJob, TargetHealth, Verdict, Verification
 from rotation.states import JobState
-from rotation.target_models import Verdict
 from rotation.tasks import verify
 from tests.companies import TESTS, Company
 from tests.rotation.model_target import LIMITED, ModelConnector, Server

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rotation import offboarding
+from rotation.departures import offboarding
 from rotation.models import Exposure
 from tests.companies import TESTS, Company
 from tests.terminal import run

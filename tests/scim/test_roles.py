@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rotation import offboarding
+from rotation.departures import offboarding
 from tests.companies import TESTS, Company
 from tests.scim.test_users import OKTA_OFF, OKTA_ON, create_body, operation, send
 from workspace import people

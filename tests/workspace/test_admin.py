@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from rotation import offboarding
+from rotation.departures import offboarding
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import address, grow, object_pages, plain_pages, populate, support, text_of
 from workspace import people

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from rotation import offboarding
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding
 from workspace import people
 from workspace.commands import WorkspaceCommand

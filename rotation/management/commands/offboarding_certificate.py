@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from rotation import certificate
+from rotation.departures import certificate
 from rotation.models import Offboarding
 from workspace import people
 from workspace.commands import WorkspaceCommand

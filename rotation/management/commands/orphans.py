@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandParser
 
-from rotation import orphans
+from rotation.departures import orphans
 from rotation.models import Orphan
 from workspace import people
 from workspace.commands import WorkspaceCommand, used_wrongly

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from rotation import safeguard
+from rotation.departures import safeguard
 from rotation.models import MassRemoval
 from workspace.commands import WorkspaceCommand, used_wrongly
 from workspace.errors import NotFound

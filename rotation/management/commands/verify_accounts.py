@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from rotation import connectors, verification
-from rotation.target_models import Verdict
+from rotation.models import Verdict
 from workspace.commands import WorkspaceCommand
 from workspace.errors import NotFound
 from workspace.models import Account, SecretVersion, Workspace

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from rotation import certificate
+from rotation.departures import certificate
 from workspace import signing
 from workspace.commands import SupportCommand
 from workspace.errors import Invalid, NotFound

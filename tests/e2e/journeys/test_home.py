@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from demo.okta import OktaTenant, Person
-from rotation import offboarding
+from rotation.departures import offboarding
 from tests.companies import TESTS, Company
 from tests.console_world import populate
 from tests.e2e.journeys.console import Console

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from cerby.engines import Addresses
-from rotation import offboarding
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome
 from tests.companies import TESTS, Company
 from tests.e2e.browsers import carry_session

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 from rotation.models import Orphan
 from tests.companies import TESTS, Company
 from tests.e2e.journeys.console import Console
-from tests.rotation.departures import leave, owned
+from tests.rotation.leaving import leave, owned
 from workspace import access
 from workspace.models import GrantRole
 

@@ -5,7 +5,7 @@ import csv
 from playwright.sync_api import expect
 
 from demo.okta import OktaTenant, Person
-from rotation import offboarding
+from rotation.departures import offboarding
 from tests.companies import PASSWORD, TESTS, Company
 from tests.e2e.journeys.conftest import OpenPage
 from tests.e2e.journeys.console import Console

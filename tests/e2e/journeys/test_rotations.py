@@ -15,7 +15,7 @@ from tests.companies import Company
 from tests.console_world import needs_person
 from tests.e2e.journeys.console import Console
 from tests.e2e.targets import postgres_login
-from tests.rotation.departures import leave
+from tests.rotation.leaving import leave
 from workspace import accounts
 from workspace.models import RotationPolicy, Workspace
 

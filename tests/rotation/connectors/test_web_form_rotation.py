@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pyotp
 import pytest
 
-from rotation import engine, offboarding
+from rotation import engine
+from rotation.departures import offboarding
 from rotation.models import Exposure, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company

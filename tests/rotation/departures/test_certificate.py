@@ -11,7 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from rotation import certificate, connectors, engine, offboarding, resolution, risk
+from rotation import connectors, engine, resolution, risk
+from rotation.departures import certificate, offboarding
 from rotation.models import Offboarding, RotationJob
 from tests.companies import PASSWORD, TESTS, Company
 from tests.rotation.model_target import ModelConnector, Server

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from rotation import exposures, jobs, orphans, safeguard
+from rotation import jobs
+from rotation.departures import exposures, orphans, safeguard
+from rotation.departures.previews import Preview, preview
 from rotation.models import Exposure, Offboarding
-from rotation.previews import Preview, preview
 from workspace import access, audit, people, statements
 from workspace.audit import Actor
 from workspace.errors import Refused

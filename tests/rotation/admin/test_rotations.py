@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from rotation import certificate, connectors, jobs, manual, resolution, risk, sweep, targets
+from rotation import connectors, jobs, manual, resolution, risk, sweep, targets
 from rotation.admin.words import FAILURES
 from rotation.connectors.base import Capabilities, FailureKind, TargetError, TargetSettings
+from rotation.departures import certificate
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company

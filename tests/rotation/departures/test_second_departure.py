@@ -7,8 +7,9 @@ from threading import Event, Thread
 import pytest
 from django.db import connection, transaction
 
-from rotation import connectors, engine, failpoints, jobs, offboarding
+from rotation import connectors, engine, failpoints, jobs
 from rotation.connectors.base import Capabilities
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company, company

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from rotation import offboarding
+from rotation.departures import offboarding
+from rotation.departures.previews import Consequence
 from rotation.models import MassRemoval, RotationJob
-from rotation.previews import Consequence
 from tests.companies import TESTS, Company
-from tests.rotation.departures import many_accounts, owned, rotated
+from tests.rotation.leaving import many_accounts, owned, rotated
 from tests.workspace import strangers
 from workspace import access, accounts
 from workspace.crypto import Secret

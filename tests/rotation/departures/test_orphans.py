@@ -7,11 +7,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from rotation import orphans, sweep
+from rotation import sweep
+from rotation.departures import orphans
+from rotation.departures.orphans import Why
 from rotation.models import Orphan, OrphanOutcome
-from rotation.orphans import Why
 from tests.companies import TESTS, Company
-from tests.rotation.departures import leave, many_accounts, owned
+from tests.rotation.leaving import leave, many_accounts, owned
 from workspace import access, people, teams
 from workspace.audit import Actor
 from workspace.errors import Invalid, Refused

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from rotation import returns, safeguard
+from rotation.departures import returns, safeguard
 from rotation.models import Exposure, MassRemoval, Offboarding, Outcome
 from tests.companies import TESTS, Company
-from tests.rotation.departures import leave, many_accounts, many_people, owned
+from tests.rotation.leaving import leave, many_accounts, many_people, owned
 from workspace import access, accounts, people, teams
 from workspace.audit import Actor
 from workspace.errors import Invalid, Refused

@@ -7,11 +7,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from rotation import safeguard, triggers
+from rotation.departures import safeguard, triggers
 from rotation.models import AccessLoss, Exposure, MassRemoval, Offboarding, Orphan, RotationJob
 from tests.companies import TESTS, Company
 from tests.console_world import support, text_of
-from tests.rotation.departures import leave, many_accounts, many_people, owned, rotated
+from tests.rotation.leaving import leave, many_accounts, many_people, owned, rotated
 from tests.workspace.test_admin_acts import page, post
 from workspace import access, accounts, people, teams
 from workspace.crypto import Secret

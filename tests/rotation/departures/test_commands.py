@@ -3,10 +3,10 @@
 import pytest
 from django.test import Client
 
-from rotation import offboarding
+from rotation.departures import offboarding
 from rotation.models import Orphan
 from tests.companies import TESTS, Company
-from tests.rotation.departures import leave, owned
+from tests.rotation.leaving import leave, owned
 from tests.terminal import run
 from tests.workspace import strangers
 from workspace import access, keys, teams

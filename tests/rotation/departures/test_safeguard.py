@@ -7,11 +7,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from rotation import jobs, offboarding, orphans, safeguard, sweep
+from rotation import jobs, sweep
+from rotation.departures import offboarding, orphans, safeguard
 from rotation.models import Decision, Exposure, MassRemoval, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
-from tests.rotation.departures import leave, many_people, owned
+from tests.rotation.leaving import leave, many_people, owned
 from workspace import access
 from workspace.audit import Actor
 from workspace.errors import Refused

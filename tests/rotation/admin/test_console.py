@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from rotation import jobs, offboarding
+from rotation import jobs
+from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company

@@ -19,7 +19,8 @@ from django.db import connection
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from rotation import exposures, jobs
+from rotation import jobs
+from rotation.departures import exposures
 from rotation.models import AccessLoss, Exposure, LossKind
 from workspace import access, audit, teams
 from workspace.access import Knowledge

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from rotation import offboarding, triggers
+from rotation.departures import offboarding, triggers
 from rotation.models import LossKind
 from workspace import people
 from workspace.audit import Actor

@@ -11,8 +11,8 @@ from rotation.models import MassRemoval, RotationJob
 from rotation.states import JobState
 from tests.companies import Company
 from tests.console_world import everything_of, needs_person, text_of
-from tests.rotation.departures import leave, many_people, owned
-from tests.rotation.test_departure_commands import bearer
+from tests.rotation.departures.test_commands import bearer
+from tests.rotation.leaving import leave, many_people, owned
 from tests.terminal import run
 from tests.workspace.test_admin_acts import page
 from workspace.models import AuditEvent, Workspace

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from rotation import connectors, estimates, exposures, orphans
-from rotation.estimates import Pace
+from rotation import connectors
+from rotation.departures import estimates, exposures, orphans
+from rotation.departures.estimates import Pace
 from workspace import access
 from workspace.access import Knowledge
 from workspace.models import Account, ApiKey, Grant, RotationPolicy, Session, TeamMembership, User

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from rotation import guests, sweep
+from rotation import sweep
+from rotation.departures import guests
 from rotation.models import AccessLoss, Exposure, LossKind, Offboarding, RotationJob
 from tests.companies import TESTS, Company
 from workspace import access, accounts, people

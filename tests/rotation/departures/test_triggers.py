@@ -7,11 +7,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from rotation import exposures, offboarding, sweep, triggers
+from rotation import sweep
+from rotation.departures import exposures, offboarding, triggers
 from rotation.models import AccessLoss, Exposure, LossKind, Offboarding, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
-from tests.rotation.departures import leave, many_accounts, many_people
+from tests.rotation.leaving import leave, many_accounts, many_people
 from workspace import access, accounts, teams
 from workspace.audit import Actor
 from workspace.crypto import Secret

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from rotation import offboarding
+from rotation.departures import offboarding
 from rotation.models import Offboarding, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company

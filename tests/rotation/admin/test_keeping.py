@@ -14,10 +14,10 @@ from rotation.models import Exposure, RotationJob, Verification
 from rotation.states import JobState
 from tests.companies import TESTS, Company
 from tests.console_world import needs_person, populate, text_of
-from tests.rotation.departures import leave
+from tests.rotation.admin.test_console import DATABASE
+from tests.rotation.leaving import leave
 from tests.rotation.model_target import Server
 from tests.rotation.running import run
-from tests.rotation.test_admin import DATABASE
 from tests.workspace.test_admin_acts import page, post
 from workspace import access, accounts, teams
 from workspace.crypto import Secret
