@@ -30,8 +30,9 @@ story: $(BUILT) ## Play Okta against the demo and prove each promise (starts a d
 screenshots: $(BUILT) ## Take pictures of the console for docs/ (needs Chromium)
 	@exec $(VENV) -m demo screenshots
 
-test: $(BUILT) ## Run all tests (ARGS="tests/scim -x", ARGS="-n 2 --dist loadfile"); REQUIRE_ALL=1 turns skips into failures
-	@exec $(VENV) -m pytest $(ARGS)
+# Two processes unless told otherwise, each with engines of its own and whole modules, which share what they start.
+test: $(BUILT) ## Run all tests, in two processes (ARGS="tests/scim -x"); REQUIRE_ALL=1 turns skips into failures
+	@exec $(VENV) -m pytest $(or $(ARGS),-n 2 --dist loadfile)
 
 soak-rotation: $(BUILT) ## Kill workers and broker at random under rotations (SECONDS=600 ACCOUNTS=500 SEED=)
 	@SOAK_SECONDS="$(SECONDS)" SOAK_ACCOUNTS="$(ACCOUNTS)" SOAK_SEED="$(SEED)" \
