@@ -18,7 +18,7 @@ from rotation import connectors, jobs, targets, verification
 from rotation.admin.words import health_text
 from rotation.models import Verdict, Verification
 from workspace.admin import forms
-from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for
+from workspace.admin.base import Act, ConsoleAdmin, act, actor, bound
 from workspace.admin.parts import Fact, Section, url, when
 from workspace.admin.person_page import account_link
 from workspace.crypto import Secret
@@ -67,21 +67,18 @@ class KeptAdmin(ConsoleAdmin):
         view = self.admin_site.admin_view(self.rotate_many)
         return [path("rotate-now/", view, name="workspace_account_rotate_many"), *super().get_urls()]
 
-    @button_for("Rotate now", url_path="rotate", icon="autorenew", variant=ActionVariant.PRIMARY)
-    def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Account) -> Act:
-            def begin(data: dict[str, Any]) -> str:
-                job = jobs.on_demand(account, actor=actor(request), cause=_cause(data))
-                act.next = url(job)
-                return "The rotation begins. This page follows it."
+    @act("Rotate now", url_path="rotate", icon="autorenew", variant=ActionVariant.PRIMARY)
+    def rotate(self, request: HttpRequest, account: Account) -> Act:
+        def begin(data: dict[str, Any]) -> str:
+            job = jobs.on_demand(account, actor=actor(request), cause=_cause(data))
+            page.next = url(job)
+            return "The rotation begins. This page follows it."
 
-            act = Act(
-                f"Change the password of {account} now", "Rotate now", ReasonForm(bound(request)), begin,
-                text=(what_happens(account), AS_SOON_AS),
-            )  # fmt: skip
-            return act
-
-        return self.act_on(request, object_id, make)
+        page = Act(
+            f"Change the password of {account} now", "Rotate now", ReasonForm(bound(request)), begin,
+            text=(what_happens(account), AS_SOON_AS),
+        )  # fmt: skip
+        return page
 
     @admin.action(description="Rotate now")
     def rotate_selected(self, request: HttpRequest, accounts: QuerySet[Account]) -> HttpResponse | None:
@@ -123,58 +120,49 @@ class KeptAdmin(ConsoleAdmin):
         begun = len(accounts) - len(waiting)
         return "1 rotation begins." if begun == 1 else f"{begun} rotations begin."
 
-    @button_for("Check now", url_path="check", icon="health_and_safety")
-    def check_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Account) -> Act:
-            def soon(data: dict[str, Any]) -> str:
-                verification.check_soon(account)
-                return "The target is asked within seconds. Load this page again to see what it said."
+    @act("Check now", url_path="check", icon="health_and_safety")
+    def check_now(self, request: HttpRequest, account: Account) -> Act:
+        def soon(data: dict[str, Any]) -> str:
+            verification.check_soon(account)
+            return "The target is asked within seconds. Load this page again to see what it said."
 
-            return Act(
-                f"Check the stored password of {account}", "Check now", forms.ActForm(bound(request)), soon,
-                text=("Cerby logs in to the target with the stored password, once, and changes nothing.",),
-                refusal=why_not_checked(account),
-            )  # fmt: skip
+        return Act(
+            f"Check the stored password of {account}", "Check now", forms.ActForm(bound(request)), soon,
+            text=("Cerby logs in to the target with the stored password, once, and changes nothing.",),
+            refusal=why_not_checked(account),
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Adopt", url_path="adopt", icon="move_to_inbox")
+    def adopt(self, request: HttpRequest, account: Any) -> Act:
+        def take(data: dict[str, Any]) -> str:
+            verification.adopt(account, Secret(data["password"]), actor=actor(request))
+            return "The password is sealed and in use. It is checked on the target right away."
 
-    @button_for("Adopt", url_path="adopt", icon="move_to_inbox")
-    def adopt(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Any) -> Act:
-            def take(data: dict[str, Any]) -> str:
-                verification.adopt(account, Secret(data["password"]), actor=actor(request))
-                return "The password is sealed and in use. It is checked on the target right away."
+        return Act(
+            f"Adopt the password that is in force on {account}", "Adopt", InForceForm(bound(request)), take,
+            text=(
+                "Somebody changed the password on the target. Enter what is in force there: people are shown it"
+                " from now on, and Cerby checks it.",
+                "What people knew before counts as known until a rotation proves it dead.",
+            ),
+            refusal="" if account.drifts else NO_DRIFT,
+        )  # fmt: skip
 
-            return Act(
-                f"Adopt the password that is in force on {account}", "Adopt", InForceForm(bound(request)), take,
-                text=(
-                    "Somebody changed the password on the target. Enter what is in force there: people are shown it"
-                    " from now on, and Cerby checks it.",
-                    "What people knew before counts as known until a rotation proves it dead.",
-                ),
-                refusal="" if account.drifts else NO_DRIFT,
-            )  # fmt: skip
+    @act("Reset", url_path="reset", icon="lock_reset", variant=ActionVariant.DANGER)
+    def reset(self, request: HttpRequest, account: Any) -> Act:
+        def begin(data: dict[str, Any]) -> str:
+            page.next = url(verification.reset(account, actor=actor(request)))
+            return "The admin account sets a new password now."
 
-        return self.act_on(request, object_id, make)
-
-    @button_for("Reset", url_path="reset", icon="lock_reset", variant=ActionVariant.DANGER)
-    def reset(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Any) -> Act:
-            def begin(data: dict[str, Any]) -> str:
-                act.next = url(verification.reset(account, actor=actor(request)))
-                return "The admin account sets a new password now."
-
-            act = Act(
-                f"Set the password of {account} anew", "Reset", forms.ActForm(bound(request)), begin, dangerous=True,
-                text=(
-                    "The admin account sets a new password on the target. Whoever changed the password there is locked"
-                    " out, and so is everything that uses the one they set.",
-                ),
-                refusal="" if account.drifts else NO_DRIFT,
-            )  # fmt: skip
-            return act
-
-        return self.act_on(request, object_id, make)
+        page = Act(
+            f"Set the password of {account} anew", "Reset", forms.ActForm(bound(request)), begin, dangerous=True,
+            text=(
+                "The admin account sets a new password on the target. Whoever changed the password there is locked"
+                " out, and so is everything that uses the one they set.",
+            ),
+            refusal="" if account.drifts else NO_DRIFT,
+        )  # fmt: skip
+        return page
 
 
 NO_DRIFT: Final = "The stored password is not known to differ from the one on the target."

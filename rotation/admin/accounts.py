@@ -19,7 +19,7 @@ from rotation.models import RotationJob
 from rotation.states import JobState
 from workspace import access, accounts, authenticators
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, act, actor, bound, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, clipped, link, url, when
 from workspace.crypto import Secret
@@ -167,88 +167,73 @@ class AccountAdmin(KeptAdmin):
         def add(data: dict[str, Any]) -> HttpResponse | str:
             values = form.values()
             account = accounts.create(form.chosen_workspace, values.pop("name"), actor=actor(request), **values)
-            act.next = url(account, "password")
+            page.next = url(account, "password")
             return f"{account} was added. Now enter its password."
 
-        act = Act("Add an account", "Add account", form, add)
-        return act
+        page = Act("Add an account", "Add account", form, add)
+        return page
 
-    @button_for("Edit", url_path="edit", icon="edit")
-    def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Account) -> Act:
-            initial = {name: getattr(account, name) for name in PLAIN}
-            form = AccountForm(
-                bound(request), workspace=account.workspace, account=account, initial=initial
-            )  # fmt: skip
+    @act("Edit", url_path="edit", icon="edit")
+    def edit(self, request: HttpRequest, account: Account) -> Act:
+        initial = {name: getattr(account, name) for name in PLAIN}
+        form = AccountForm(
+            bound(request), workspace=account.workspace, account=account, initial=initial
+        )  # fmt: skip
 
-            def save(data: dict[str, Any]) -> str:
-                accounts.update(account, actor=actor(request), **form.values())
-                return "Saved."
+        def save(data: dict[str, Any]) -> str:
+            accounts.update(account, actor=actor(request), **form.values())
+            return "Saved."
 
-            return Act(f"Edit {account}", "Save", form, save)
+        return Act(f"Edit {account}", "Save", form, save)
 
-        return self.act_on(request, object_id, make)
+    @act("Enter password", url_path="password", icon="password")
+    def password(self, request: HttpRequest, account: Any) -> Act:
+        def store(data: dict[str, Any]) -> str:
+            accounts.store_password(account, Secret(data["password"]), actor=actor(request))
+            return "The password is sealed. People with access can use it now."
 
-    @button_for("Enter password", url_path="password", icon="password")
-    def password(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Any) -> Act:
-            def store(data: dict[str, Any]) -> str:
-                accounts.store_password(account, Secret(data["password"]), actor=actor(request))
-                return "The password is sealed. People with access can use it now."
+        waiting = account.live_state == JobState.NEEDS_HUMAN
+        return Act(
+            f"Enter the password of {account}", "Seal password", PasswordForm(bound(request)), store,
+            text=("Nothing is changed on the target: enter the password that is in force there.",),
+            warning="A rotation of this account waits for a person. Use “I changed it” there, so that it can go on."
+            if waiting else "",
+        )  # fmt: skip
 
-            waiting = account.live_state == JobState.NEEDS_HUMAN
-            return Act(
-                f"Enter the password of {account}", "Seal password", PasswordForm(bound(request)), store,
-                text=("Nothing is changed on the target: enter the password that is in force there.",),
-                warning="A rotation of this account waits for a person. Use “I changed it” there, so that it can go on."
-                if waiting else "",
-            )  # fmt: skip
+    @act("Store authenticator", url_path="authenticator", icon="pin")
+    def authenticator(self, request: HttpRequest, account: Any) -> Act:
+        def store(data: dict[str, Any]) -> str:
+            authenticators.enroll(account, Secret(data["key"]), actor=actor(request))
+            return "The key is sealed. Where the target asks for a code, one is made from it."
 
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"The authenticator of {account}", "Seal key", AuthenticatorForm(bound(request)), store,
+            text=("For logins that ask for a one-time code beside the password (TOTP, RFC 6238).",),
+            warning="A key is stored already; this one takes its place." if account.codes_since else "",
+            refusal="" if takes_codes(account) else f"{connector_label(account)} never asks for one-time codes.",
+        )  # fmt: skip
 
-    @button_for("Store authenticator", url_path="authenticator", icon="pin")
-    def authenticator(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Any) -> Act:
-            def store(data: dict[str, Any]) -> str:
-                authenticators.enroll(account, Secret(data["key"]), actor=actor(request))
-                return "The key is sealed. Where the target asks for a code, one is made from it."
+    @act("Forget authenticator", url_path="forget-authenticator", icon="backspace")
+    def forget_authenticator(self, request: HttpRequest, account: Any) -> Act:
+        def forget(data: dict[str, Any]) -> str:
+            authenticators.remove(account, actor=actor(request))
+            return "The key is gone. Where the target asks for a code, a person is asked for."
 
-            return Act(
-                f"The authenticator of {account}", "Seal key", AuthenticatorForm(bound(request)), store,
-                text=("For logins that ask for a one-time code beside the password (TOTP, RFC 6238).",),
-                warning="A key is stored already; this one takes its place." if account.codes_since else "",
-                refusal="" if takes_codes(account) else f"{connector_label(account)} never asks for one-time codes.",
-            )  # fmt: skip
+        return Act(
+            f"Forget the authenticator of {account}", "Forget key", forms.ActForm(bound(request)), forget,
+            refusal="" if account.codes_since else "No key is stored.", dangerous=True,
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Grant access", url_path="grant", icon="key", variant=ActionVariant.PRIMARY)
+    def grant(self, request: HttpRequest, account: Account) -> Act:
+        form = GrantForm(bound(request), account=account)
 
-    @button_for("Forget authenticator", url_path="forget-authenticator", icon="backspace")
-    def forget_authenticator(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Any) -> Act:
-            def forget(data: dict[str, Any]) -> str:
-                authenticators.remove(account, actor=actor(request))
-                return "The key is gone. Where the target asks for a code, a person is asked for."
+        def give(data: dict[str, Any]) -> str:
+            until = forms.end_of(data["last_day"], account.workspace)
+            given = access.grant(account, form.holder(), actor=actor(request), role=data["role"], expires_at=until)
+            return f"{given.holder} can use {account} now{f', until {until:%Y-%m-%d %H:%M %Z}' if until else ''}."
 
-            return Act(
-                f"Forget the authenticator of {account}", "Forget key", forms.ActForm(bound(request)), forget,
-                refusal="" if account.codes_since else "No key is stored.", dangerous=True,
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Grant access", url_path="grant", icon="key", variant=ActionVariant.PRIMARY)
-    def grant(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(account: Account) -> Act:
-            form = GrantForm(bound(request), account=account)
-
-            def give(data: dict[str, Any]) -> str:
-                until = forms.end_of(data["last_day"], account.workspace)
-                given = access.grant(account, form.holder(), actor=actor(request), role=data["role"], expires_at=until)
-                return f"{given.holder} can use {account} now{f', until {until:%Y-%m-%d %H:%M %Z}' if until else ''}."
-
-            return Act(f"Grant access to {account}", "Grant access", form, give)
-
-        return self.act_on(request, object_id, make)
+        return Act(f"Grant access to {account}", "Grant access", form, give)
 
     def offered(self, request: HttpRequest, obj: Any) -> Sequence[str]:
         able = {

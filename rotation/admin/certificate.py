@@ -50,7 +50,7 @@ class CertifiedAdmin(ConsoleAdmin):
         """What `show` makes of the certificate; a page that says why where there is none yet."""
         obj = self.get_object(request, object_id)
         if obj is None:
-            return self._missing(request, object_id)
+            return self.missing(request, object_id)
         try:
             issued = certificate.issue(obj, actor=actor(request))
         except CerbyError as error:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.enums import ActionVariant
@@ -17,7 +17,7 @@ from rotation.admin.words import failure_text, health_text, job_badge, rests, st
 from rotation.models import Exposure, RotationJob
 from rotation.states import FINISHED, JobState
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_of, clipped, lasting, link, when
 from workspace.crypto import Secret
 from workspace.errors import Invalid
@@ -124,126 +124,108 @@ class RotationJobAdmin(ConsoleAdmin):
         }
         return [name for name in self.actions_detail if able.get(name, True)]
 
-    @button_for("Try again", url_path="retry", icon="replay", variant=ActionVariant.PRIMARY)
-    def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(job: RotationJob) -> Act:
-            def again(data: dict[str, Any]) -> str:
-                jobs.retry(job, actor=actor(request))
-                return "The next attempt begins now."
+    @act("Try again", url_path="retry", icon="replay", variant=ActionVariant.PRIMARY)
+    def retry(self, request: HttpRequest, job: RotationJob) -> Act:
+        def again(data: dict[str, Any]) -> str:
+            jobs.retry(job, actor=actor(request))
+            return "The next attempt begins now."
 
-            return Act(
-                f"Try {job.account} again", "Try again", forms.ActForm(bound(request)), again,
-                text=("Goes on where it stopped. The target is asked which password is in force; nothing is guessed.",),
-                refusal=not_stopped(job),
-            )  # fmt: skip
+        return Act(
+            f"Try {job.account} again", "Try again", forms.ActForm(bound(request)), again,
+            text=("Goes on where it stopped. The target is asked which password is in force; nothing is guessed.",),
+            refusal=not_stopped(job),
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("I changed it", url_path="changed-by-hand", icon="front_hand")
+    def changed_by_hand(self, request: HttpRequest, job: RotationJob) -> Act:
+        def take(data: dict[str, Any]) -> str:
+            done = resolution.changed_by_hand(job, Secret(data["password"]), actor=actor(request))
+            return BY_WORD if done.state == JobState.DONE else TO_BE_PROVED
 
-    @button_for("I changed it", url_path="changed-by-hand", icon="front_hand")
-    def changed_by_hand(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(job: RotationJob) -> Act:
-            def take(data: dict[str, Any]) -> str:
-                done = resolution.changed_by_hand(job, Secret(data["password"]), actor=actor(request))
-                return BY_WORD if done.state == JobState.DONE else TO_BE_PROVED
-
-            form = NewPasswordForm(bound(request))
-            return Act(
-                f"You changed the password of {job.account}", "Use this password", form, take,
-                text=(
-                    "Change the password on the target first, then enter the new one here.",
-                    "Where Cerby can log in by itself it verifies the new password and proves the old one dead.",
-                ),
-                refusal=not_stopped(job),
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        form = NewPasswordForm(bound(request))
+        return Act(
+            f"You changed the password of {job.account}", "Use this password", form, take,
+            text=(
+                "Change the password on the target first, then enter the new one here.",
+                "Where Cerby can log in by itself it verifies the new password and proves the old one dead.",
+            ),
+            refusal=not_stopped(job),
+        )  # fmt: skip
 
 
-    @button_for("Use the admin account", url_path="use-admin", icon="admin_panel_settings")
-    def use_admin(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(job: RotationJob) -> Act:
-            def name_it(data: dict[str, Any]) -> str:
-                resolution.use_admin(job, data["admin_account"], actor=actor(request))
-                return f"{data['admin_account']} sets the password of {job.account} now."
+    @act("Use the admin account", url_path="use-admin", icon="admin_panel_settings")
+    def use_admin(self, request: HttpRequest, job: RotationJob) -> Act:
+        def name_it(data: dict[str, Any]) -> str:
+            resolution.use_admin(job, data["admin_account"], actor=actor(request))
+            return f"{data['admin_account']} sets the password of {job.account} now."
 
-            impossible = "" if resets_by_admin(job.account) else "No other login can reset this one on such a target."
-            return Act(
-                f"Have another account set the password of {job.account}", "Use this account",
-                AdminAccountForm(bound(request), account=job.account), name_it,
-                text=(
-                    "Cerby logs in to the target with that account's stored password and sets the new password of this"
-                    " one, without needing to know the present one.",
-                    "It is kept as the admin account of this one, also for rotations to come.",
-                ),
-                refusal=not_stopped(job) or impossible,
-            )  # fmt: skip
+        impossible = "" if resets_by_admin(job.account) else "No other login can reset this one on such a target."
+        return Act(
+            f"Have another account set the password of {job.account}", "Use this account",
+            AdminAccountForm(bound(request), account=job.account), name_it,
+            text=(
+                "Cerby logs in to the target with that account's stored password and sets the new password of this"
+                " one, without needing to know the present one.",
+                "It is kept as the admin account of this one, also for rotations to come.",
+            ),
+            refusal=not_stopped(job) or impossible,
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Take the target's word", url_path="targets-word", icon="fact_check")
+    def targets_word(self, request: HttpRequest, job: RotationJob) -> Act:
+        def take(data: dict[str, Any]) -> str:
+            resolution.take_targets_word(job, reason=data["reason"], actor=actor(request))
+            return "The new password is in use. That nobody proved it is written down as an exception."
 
-    @button_for("Take the target's word", url_path="targets-word", icon="fact_check")
-    def targets_word(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(job: RotationJob) -> Act:
-            def take(data: dict[str, Any]) -> str:
-                resolution.take_targets_word(job, reason=data["reason"], actor=actor(request))
-                return "The new password is in use. That nobody proved it is written down as an exception."
+        form = WordForm(bound(request), expected=job.account.name, label="Type the account's name to confirm")
+        return Act(
+            f"Take the target's word for {job.account}", "Take its word", form, take, dangerous=True,
+            text=(
+                "The target answered that it took the new password. It has no login call by which Cerby could see"
+                " the new one accepted and the old one rejected.",
+                "People are shown the new password from now on, and the exposures are closed as “changed, on the"
+                " target's word”: an exception on each certificate, with your name and reason.",
+            ),
+            warning="Declare a login call in the account's settings instead, where the target has one.",
+            refusal=resolution.why_not_targets_word(job),
+        )  # fmt: skip
 
-            form = WordForm(bound(request), expected=job.account.name, label="Type the account's name to confirm")
-            return Act(
-                f"Take the target's word for {job.account}", "Take its word", form, take, dangerous=True,
-                text=(
-                    "The target answered that it took the new password. It has no login call by which Cerby could see"
-                    " the new one accepted and the old one rejected.",
-                    "People are shown the new password from now on, and the exposures are closed as “changed, on the"
-                    " target's word”: an exception on each certificate, with your name and reason.",
-                ),
-                warning="Declare a login call in the account's settings instead, where the target has one.",
-                refusal=resolution.why_not_targets_word(job),
-            )  # fmt: skip
+    @act("Accept the risk", url_path="accept-risk", icon="gpp_maybe", variant=ActionVariant.DANGER)
+    def accept_risk(self, request: HttpRequest, job: RotationJob) -> Act:
+        form = RiskForm(bound(request), expected=job.account.name, label="Type the account's name to confirm")
+        still = Exposure.objects.open().filter(account=job.account).select_related("user", "version")
 
-        return self.act_on(request, object_id, make)
+        def bear(data: dict[str, Any]) -> str:
+            until = forms.end_of(data["last_day"], job.workspace)
+            assert until is not None
+            number = risk.accept(job, until=until, reason=data["reason"], actor=actor(request))
+            people = "1 person" if number == 1 else f"{number} people"
+            return f"Accepted for {people}, until {until:%Y-%m-%d %H:%M %Z}."
 
-    @button_for("Accept the risk", url_path="accept-risk", icon="gpp_maybe", variant=ActionVariant.DANGER)
-    def accept_risk(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(job: RotationJob) -> Act:
-            form = RiskForm(bound(request), expected=job.account.name, label="Type the account's name to confirm")
-            still = Exposure.objects.open().filter(account=job.account).select_related("user", "version")
+        return Act(
+            f"Accept that the password of {job.account} stays known", "Accept the risk", form, bear, dangerous=True,
+            text=(
+                "The exposures below are closed on your word until that day, and the rotation rests. The old"
+                " password may still be alive all that time.",
+                "Then they open again and the rotation goes on by itself; so it does when somebody else leaves who"
+                " could have known the password. You can withdraw it before.",
+            ),
+            sections=[exposed_of(still)],
+            refusal=not_stopped(job) or ("" if still else "Nobody's knowledge of this password is open."),
+        )  # fmt: skip
 
-            def bear(data: dict[str, Any]) -> str:
-                until = forms.end_of(data["last_day"], job.workspace)
-                assert until is not None
-                number = risk.accept(job, until=until, reason=data["reason"], actor=actor(request))
-                people = "1 person" if number == 1 else f"{number} people"
-                return f"Accepted for {people}, until {until:%Y-%m-%d %H:%M %Z}."
+    @act("Withdraw acceptance", url_path="withdraw-risk", icon="undo")
+    def withdraw_risk(self, request: HttpRequest, job: RotationJob) -> Act:
+        def reopen(data: dict[str, Any]) -> str:
+            risk.withdraw(job, actor=actor(request))
+            return "The exposures are open again, and the next attempt begins now."
 
-            return Act(
-                f"Accept that the password of {job.account} stays known", "Accept the risk", form, bear, dangerous=True,
-                text=(
-                    "The exposures below are closed on your word until that day, and the rotation rests. The old"
-                    " password may still be alive all that time.",
-                    "Then they open again and the rotation goes on by itself; so it does when somebody else leaves who"
-                    " could have known the password. You can withdraw it before.",
-                ),
-                sections=[exposed_of(still)],
-                refusal=not_stopped(job) or ("" if still else "Nobody's knowledge of this password is open."),
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Withdraw acceptance", url_path="withdraw-risk", icon="undo")
-    def withdraw_risk(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(job: RotationJob) -> Act:
-            def reopen(data: dict[str, Any]) -> str:
-                risk.withdraw(job, actor=actor(request))
-                return "The exposures are open again, and the next attempt begins now."
-
-            accepted = risk.accepted_for(job.account).exists()
-            return Act(
-                f"Accept the risk of {job.account} no longer", "Withdraw", forms.ActForm(bound(request)), reopen,
-                text=("What was accepted opens again, and so do its offboardings. The rotation goes on.",),
-                sections=accepted_of(job), refusal="" if accepted else "No risk is accepted for this account.",
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        accepted = risk.accepted_for(job.account).exists()
+        return Act(
+            f"Accept the risk of {job.account} no longer", "Withdraw", forms.ActForm(bound(request)), reopen,
+            text=("What was accepted opens again, and so do its offboardings. The rotation goes on.",),
+            sections=accepted_of(job), refusal="" if accepted else "No risk is accepted for this account.",
+        )  # fmt: skip
 
 
 def resets_by_admin(account: Account) -> bool:

@@ -16,7 +16,7 @@ from rotation.departures import orphans
 from rotation.departures.orphans import Suggestion
 from rotation.models import Orphan
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, button_for, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_of, badge, link, when
 from workspace.admin.person_page import account_link
@@ -135,26 +135,23 @@ class OrphanAdmin(ConsoleAdmin):
     def offered(self, request: HttpRequest, obj: Orphan) -> Sequence[str]:
         return () if obj.settled_at else self.actions_detail
 
-    @button_for("Name an Owner", url_path="confirm", icon="how_to_reg", variant=ActionVariant.PRIMARY)
-    def confirm(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(orphan: Orphan) -> Act:
-            found = orphans.suggest([orphan.account_id]).get(orphan.account_id)
-            form = SuccessorForm(
-                bound(request), orphan=orphan, initial={"successor": found.user.pk if found else None}
-            )
+    @act("Name an Owner", url_path="confirm", icon="how_to_reg", variant=ActionVariant.PRIMARY)
+    def confirm(self, request: HttpRequest, orphan: Orphan) -> Act:
+        found = orphans.suggest([orphan.account_id]).get(orphan.account_id)
+        form = SuccessorForm(
+            bound(request), orphan=orphan, initial={"successor": found.user.pk if found else None}
+        )
 
-            def hand_over(data: dict[str, Any]) -> str:
-                orphans.confirm(orphan, data["successor"], actor=actor(request))
-                return f"{data['successor']} owns {orphan.account} now."
+        def hand_over(data: dict[str, Any]) -> str:
+            orphans.confirm(orphan, data["successor"], actor=actor(request))
+            return f"{data['successor']} owns {orphan.account} now."
 
-            why = f"{found.user} is suggested, who {WHYS[found.why]}." if found else ""
-            return Act(
-                f"Name the next Owner of {orphan.account}", "Hand over", form, hand_over,
-                text=tuple(filter(None, (why, "The Owner of an account may reveal its password and share it."))),
-                refusal=_refusal(orphan),
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        why = f"{found.user} is suggested, who {WHYS[found.why]}." if found else ""
+        return Act(
+            f"Name the next Owner of {orphan.account}", "Hand over", form, hand_over,
+            text=tuple(filter(None, (why, "The Owner of an account may reveal its password and share it."))),
+            refusal=_refusal(orphan),
+        )  # fmt: skip
 
     @button_for("Confirm suggestions", url_path="confirm-suggestions", icon="done_all", variant=ActionVariant.PRIMARY)
     def confirm_many(self, request: HttpRequest) -> HttpResponse:

@@ -9,7 +9,7 @@ from django import forms as django_forms
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from unfold.enums import ActionVariant
 
 from rotation.admin import departed
@@ -20,7 +20,7 @@ from rotation.departures.returns import Offer
 from rotation.models import Exposure, Offboarding
 from workspace import people, support
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, act, actor, bound, visitor
 from workspace.admin.parts import Detail, Fact, Section, link, url, when
 from workspace.admin.people import PersonAdmin
 from workspace.admin.person_page import LATEST, account_link, last_owner_warning
@@ -120,93 +120,81 @@ class DepartingPersonAdmin(PersonAdmin):
         *former, history = super().sections(request, user)
         return [*former, offboardings_of(user), *losses_of(user), *departed.data_of(user), history]
 
-    @button_for("Give access back", url_path="restore", icon="settings_backup_restore", variant=ActionVariant.PRIMARY)
-    def restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            offers = returns.offered(user)
-            form = RestoreForm(bound(request), offers=offers)
+    @act("Give access back", url_path="restore", icon="settings_backup_restore", variant=ActionVariant.PRIMARY)
+    def restore(self, request: HttpRequest, user: User) -> Act:
+        offers = returns.offered(user)
+        form = RestoreForm(bound(request), offers=offers)
 
-            def give_back(data: dict[str, Any]) -> str:
-                number = returns.restore(user, [UUID(pk) for pk in data["accounts"]], actor=actor(request))
-                return f"{user} has {number} of their accounts back."
+        def give_back(data: dict[str, Any]) -> str:
+            number = returns.restore(user, [UUID(pk) for pk in data["accounts"]], actor=actor(request))
+            return f"{user} has {number} of their accounts back."
 
-            return Act(
-                f"Give {user} access back", "Give back", form, give_back,
-                text=(
-                    "These grants ended when the person left. Untick what they need no more.",
-                    "Teams are the identity provider's business: they come with its next group push. Teams made here"
-                    " get their member on the team's page.",
-                ),
-                refusal="" if user.is_active and offers else NOTHING_TO_GIVE if user.is_active else STILL_OUT,
-            )  # fmt: skip
+        return Act(
+            f"Give {user} access back", "Give back", form, give_back,
+            text=(
+                "These grants ended when the person left. Untick what they need no more.",
+                "Teams are the identity provider's business: they come with its next group push. Teams made here"
+                " get their member on the team's page.",
+            ),
+            refusal="" if user.is_active and offers else NOTHING_TO_GIVE if user.is_active else STILL_OUT,
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Guest", url_path="guest", icon="timer")
+    def guest(self, request: HttpRequest, user: User) -> Act:
+        initial = {"last_day": forms.last_day(user.expires_at, user.workspace)}
+        form = GuestForm(bound(request), initial=initial)
 
-    @button_for("Guest", url_path="guest", icon="timer")
-    def guest(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            initial = {"last_day": forms.last_day(user.expires_at, user.workspace)}
-            form = GuestForm(bound(request), initial=initial)
+        def decide(data: dict[str, Any]) -> str:
+            until = forms.end_of(data["last_day"], user.workspace)
+            people.set_expiry(user, until, actor=actor(request))
+            return f"{user} leaves by themselves after that day." if until else f"{user} stays until somebody acts."
 
-            def decide(data: dict[str, Any]) -> str:
-                until = forms.end_of(data["last_day"], user.workspace)
-                people.set_expiry(user, until, actor=actor(request))
-                return f"{user} leaves by themselves after that day." if until else f"{user} stays until somebody acts."
+        return Act(
+            f"How long {user} stays", "Save", form, decide,
+            text=("After the last day they are offboarded by itself, and what they could have known is changed.",),
+            refusal=refusal(user, visitor(request)),
+        )  # fmt: skip
 
-            return Act(
-                f"How long {user} stays", "Save", form, decide,
-                text=("After the last day they are offboarded by itself, and what they could have known is changed.",),
-                refusal=refusal(user, visitor(request)),
-            )  # fmt: skip
+    @act("Ask for deletion", url_path="ask-deletion", icon="delete_forever")
+    def ask_deletion(self, request: HttpRequest, user: User) -> Act:
+        def ask(data: dict[str, Any]) -> str:
+            people.ask_deletion(user, actor=actor(request))
+            if support.tell_of_deletion(user):
+                return f"{settings.SUPPORT_EMAIL} was told by mail, and your request is in the audit log."
+            return "Your request is in the audit log. Support was not told by mail: write to them yourself."
 
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"Have the data of {user} deleted", "Ask support", forms.ActForm(bound(request)), ask,
+            text=(
+                "Name, addresses, attributes, sessions and keys are deleted for good. A pseudonym remains in the"
+                " history and in certificates.",
+                "Support does it with `purge_user`, and not while a password that this person could have known"
+                " may still be alive.",
+                told_text(),
+            ),
+            sections=departed.data_of(user),
+            refusal=refusal_to_ask(user),
+        )  # fmt: skip
 
-    @button_for("Ask for deletion", url_path="ask-deletion", icon="delete_forever")
-    def ask_deletion(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            def ask(data: dict[str, Any]) -> str:
-                people.ask_deletion(user, actor=actor(request))
-                if support.tell_of_deletion(user):
-                    return f"{settings.SUPPORT_EMAIL} was told by mail, and your request is in the audit log."
-                return "Your request is in the audit log. Support was not told by mail: write to them yourself."
+    @act("Offboard", url_path="offboard", icon="person_off", variant=ActionVariant.DANGER)
+    def offboard(self, request: HttpRequest, user: User) -> Act:
+        def leave(data: dict[str, Any]) -> str:
+            cause = data["cause"] or "Offboarded by an Owner."
+            done = offboarding.offboard(user, actor=actor(request), cause=cause)
+            if done is None:
+                raise Refused(f"{user} had no access any more.")
+            page.next = url(done)
+            return f"{user} is out. What they could have known is being changed."
 
-            return Act(
-                f"Have the data of {user} deleted", "Ask support", forms.ActForm(bound(request)), ask,
-                text=(
-                    "Name, addresses, attributes, sessions and keys are deleted for good. A pseudonym remains in the"
-                    " history and in certificates.",
-                    "Support does it with `purge_user`, and not while a password that this person could have known"
-                    " may still be alive.",
-                    told_text(),
-                ),
-                sections=departed.data_of(user),
-                refusal=refusal_to_ask(user),
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Offboard", url_path="offboard", icon="person_off", variant=ActionVariant.DANGER)
-    def offboard(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            def leave(data: dict[str, Any]) -> str:
-                cause = data["cause"] or "Offboarded by an Owner."
-                done = offboarding.offboard(user, actor=actor(request), cause=cause)
-                if done is None:
-                    raise Refused(f"{user} had no access any more.")
-                act.next = url(done)
-                return f"{user} is out. What they could have known is being changed."
-
-            act = Act(
-                f"Offboard {user}", "Offboard", ConfirmForm(bound(request), user=user), leave, dangerous=True,
-                text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)),
-                warning=" ".join(filter(None, (last_owner_warning(user), still_in_okta(user)))),
-            )  # fmt: skip
-            if not act.refusal:
-                foreseen = offboarding.preview(user)
-                act.text, act.sections = (*WHAT_HAPPENS, *in_words(foreseen)), sections_of(foreseen)
-            return act
-
-        return self.act_on(request, object_id, make)
+        page = Act(
+            f"Offboard {user}", "Offboard", ConfirmForm(bound(request), user=user), leave, dangerous=True,
+            text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)),
+            warning=" ".join(filter(None, (last_owner_warning(user), still_in_okta(user)))),
+        )  # fmt: skip
+        if not page.refusal:
+            foreseen = offboarding.preview(user)
+            page.text, page.sections = (*WHAT_HAPPENS, *in_words(foreseen)), sections_of(foreseen)
+        return page
 
 
 def told_text() -> str:

@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from rotation.departures import returns, safeguard
 from rotation.models import Decision, MassRemoval, Orphan, RotationJob
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_of, actor_text, badge, link, when, with_actor
 from workspace.models import User
@@ -99,65 +99,56 @@ class MassRemovalAdmin(ConsoleAdmin):
             return ("confirm", "cancel")
         return ("let_in", "confirm") if obj.decision == Decision.CANCELLED else ()
 
-    @button_for("They were meant to leave", url_path="confirm", icon="check", variant=ActionVariant.DANGER)
-    def confirm(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(removal: MassRemoval) -> Act:
-            def go_on(data: dict[str, Any]) -> str:
-                number = safeguard.confirm(removal, actor=actor(request))
-                return f"{number} rotation{'s begin' if number != 1 else ' begins'} now."
+    @act("They were meant to leave", url_path="confirm", icon="check", variant=ActionVariant.DANGER)
+    def confirm(self, request: HttpRequest, removal: MassRemoval) -> Act:
+        def go_on(data: dict[str, Any]) -> str:
+            number = safeguard.confirm(removal, actor=actor(request))
+            return f"{number} rotation{'s begin' if number != 1 else ' begins'} now."
 
-            return Act(
-                "These people were meant to leave", "Rotate now", forms.ActForm(bound(request)), go_on,
-                text=("The passwords they could have known are changed, and their accounts can be handed over.",
-                      "Whoever was let in again meanwhile is left alone."),
-                sections=[_people(removal)], dangerous=True,
-                refusal="" if waits(removal) or removal.decision == Decision.CANCELLED else DECIDED,
-            )  # fmt: skip
+        return Act(
+            "These people were meant to leave", "Rotate now", forms.ActForm(bound(request)), go_on,
+            text=("The passwords they could have known are changed, and their accounts can be handed over.",
+                  "Whoever was let in again meanwhile is left alone."),
+            sections=[_people(removal)], dangerous=True,
+            refusal="" if waits(removal) or removal.decision == Decision.CANCELLED else DECIDED,
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("It was a mistake", url_path="cancel", icon="undo", variant=ActionVariant.PRIMARY)
+    def cancel(self, request: HttpRequest, removal: MassRemoval) -> Act:
+        def call_off(data: dict[str, Any]) -> str:
+            number = safeguard.cancel(removal, actor=actor(request))
+            return f"{number} rotation{'s were' if number != 1 else ' was'} called off. Let the people in again."
 
-    @button_for("It was a mistake", url_path="cancel", icon="undo", variant=ActionVariant.PRIMARY)
-    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(removal: MassRemoval) -> Act:
-            def call_off(data: dict[str, Any]) -> str:
-                number = safeguard.cancel(removal, actor=actor(request))
-                return f"{number} rotation{'s were' if number != 1 else ' was'} called off. Let the people in again."
+        return Act(
+            "It was a mistake", "Call it off", forms.ActForm(bound(request)), call_off,
+            text=(
+                "Nothing is rotated and nothing handed over. Access stays ended until you let the people in again,"
+                " which is the next step.",
+                "What they could have known stays written down, and open, until they are in again.",
+            ),
+            sections=[_people(removal)], refusal="" if waits(removal) else DECIDED,
+        )  # fmt: skip
 
-            return Act(
-                "It was a mistake", "Call it off", forms.ActForm(bound(request)), call_off,
-                text=(
-                    "Nothing is rotated and nothing handed over. Access stays ended until you let the people in again,"
-                    " which is the next step.",
-                    "What they could have known stays written down, and open, until they are in again.",
-                ),
-                sections=[_people(removal)], refusal="" if waits(removal) else DECIDED,
-            )  # fmt: skip
+    @act("Let them in again", url_path="let-in", icon="person_check", variant=ActionVariant.PRIMARY)
+    def let_in(self, request: HttpRequest, removal: MassRemoval) -> Act:
+        form = PeopleForm(bound(request), removal=removal)
 
-        return self.act_on(request, object_id, make)
+        def admit(data: dict[str, Any]) -> str:
+            number = returns.let_in_again(removal, data["people"], actor=actor(request))
+            return f"{number} {'people are' if number != 1 else 'person is'} in again, with what they had."
 
-    @button_for("Let them in again", url_path="let-in", icon="person_check", variant=ActionVariant.PRIMARY)
-    def let_in(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(removal: MassRemoval) -> Act:
-            form = PeopleForm(bound(request), removal=removal)
-
-            def admit(data: dict[str, Any]) -> str:
-                number = returns.let_in_again(removal, data["people"], actor=actor(request))
-                return f"{number} {'people are' if number != 1 else 'person is'} in again, with what they had."
-
-            nobody = not form.fields["people"].choices  # type: ignore[attr-defined]  # a choice field
-            return Act(
-                "Let them in again", "Let in", form, admit,
-                text=(
-                    "They can sign in again as members, and get back the grants that ended with this departure.",
-                    "Teams come back with the identity provider's next push; those made here, on the team's page."
-                    " Roles, API keys and passwords of their own do not come back.",
-                ),
-                warning="Mend the cause at the identity provider first, or it will disable them again.",
-                refusal=("Call the removal off first." if removal.decision != Decision.CANCELLED else
-                         "Everybody is in again." if nobody else ""),
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        nobody = not form.fields["people"].choices  # type: ignore[attr-defined]  # a choice field
+        return Act(
+            "Let them in again", "Let in", form, admit,
+            text=(
+                "They can sign in again as members, and get back the grants that ended with this departure.",
+                "Teams come back with the identity provider's next push; those made here, on the team's page."
+                " Roles, API keys and passwords of their own do not come back.",
+            ),
+            warning="Mend the cause at the identity provider first, or it will disable them again.",
+            refusal=("Call the removal off first." if removal.decision != Decision.CANCELLED else
+                     "Everybody is in again." if nobody else ""),
+        )  # fmt: skip
 
 
 DECIDED: Final = "It is too late for that: the rotations are under way."

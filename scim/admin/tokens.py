@@ -18,7 +18,7 @@ from scim import claims, tokens
 from scim.expiry import NOT_REPLACED, WARNED_BEFORE
 from scim.models import ScimToken, Scope
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, when
 from workspace.crypto import Secret
@@ -148,67 +148,57 @@ class ScimTokenAdmin(ConsoleAdmin):
             more=(("SCIM base URL", base_url()), ("Unique identifier field", "userName")),
         )  # fmt: skip
 
-    @button_for("Regenerate", url_path="regenerate", icon="autorenew")
-    def regenerate(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(token: ScimToken) -> Act:
-            def renew(data: dict[str, Any]) -> HttpResponse:
-                overlap = timedelta(hours=data["overlap_hours"])
-                new, secret = tokens.regenerate(token, actor=actor(request), overlap=overlap)
-                return self._shown(request, new, secret, _end_of(token))
+    @act("Regenerate", url_path="regenerate", icon="autorenew")
+    def regenerate(self, request: HttpRequest, token: ScimToken) -> Act:
+        def renew(data: dict[str, Any]) -> HttpResponse:
+            overlap = timedelta(hours=data["overlap_hours"])
+            new, secret = tokens.regenerate(token, actor=actor(request), overlap=overlap)
+            return self._shown(request, new, secret, _end_of(token))
 
-            return Act(
-                f"Regenerate “{token}”", "Regenerate token", RegenerateForm(bound(request), request=request), renew,
-                text=(
-                    "A new token now, of the same label and scope; the old one goes on for as long as you say, so that"
-                    " provisioning never stops while you enter the new one in Okta.",
-                ),
-                refusal=_why_not_regenerated(token),
-            )  # fmt: skip
+        return Act(
+            f"Regenerate “{token}”", "Regenerate token", RegenerateForm(bound(request), request=request), renew,
+            text=(
+                "A new token now, of the same label and scope; the old one goes on for as long as you say, so that"
+                " provisioning never stops while you enter the new one in Okta.",
+            ),
+            refusal=_why_not_regenerated(token),
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
-
-    @button_for("Take the new token", url_path="claim", icon="move_to_inbox")
-    def claim(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @act("Take the new token", url_path="claim", icon="move_to_inbox")
+    def claim(self, request: HttpRequest, token: ScimToken) -> Act:
         """What support prepared for the Owner who asked; nobody else finds anything here."""
+        prepared = claims.waiting(token, visitor(request))
 
-        def make(token: ScimToken) -> Act:
-            prepared = claims.waiting(token, visitor(request))
+        def take(data: dict[str, Any]) -> HttpResponse:
+            assert prepared is not None  # an act with a refusal is not performed
+            new, secret = claims.claim(prepared, actor=actor(request))
+            return self._shown(request, new, secret, _end_of(token))
 
-            def take(data: dict[str, Any]) -> HttpResponse:
-                assert prepared is not None  # an act with a refusal is not performed
-                new, secret = claims.claim(prepared, actor=actor(request))
-                return self._shown(request, new, secret, _end_of(token))
+        hours = prepared.overlap_hours if prepared else 0
+        return Act(
+            f"Take the new token for “{token}”", "Show the new token",
+            forms.ConfirmedForm(bound(request), request=request), take,
+            text=(
+                "You asked support to renew this token. The new one is made now and shown to you alone.",
+                f"The old one works for {hours} more hours." if hours else "The old one ends at once.",
+            ),
+            refusal="" if prepared else "No new token waits for you here.",
+        )  # fmt: skip
 
-            hours = prepared.overlap_hours if prepared else 0
-            return Act(
-                f"Take the new token for “{token}”", "Show the new token",
-                forms.ConfirmedForm(bound(request), request=request), take,
-                text=(
-                    "You asked support to renew this token. The new one is made now and shown to you alone.",
-                    f"The old one works for {hours} more hours." if hours else "The old one ends at once.",
-                ),
-                refusal="" if prepared else "No new token waits for you here.",
-            )  # fmt: skip
+    @act("Revoke", url_path="revoke", icon="block", variant=ActionVariant.DANGER)
+    def revoke(self, request: HttpRequest, token: ScimToken) -> Act:
+        def end(data: dict[str, Any]) -> str:
+            tokens.revoke(token, actor=actor(request))
+            return f"The token “{token}” was revoked."
 
-        return self.act_on(request, object_id, make)
-
-    @button_for("Revoke", url_path="revoke", icon="block", variant=ActionVariant.DANGER)
-    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(token: ScimToken) -> Act:
-            def end(data: dict[str, Any]) -> str:
-                tokens.revoke(token, actor=actor(request))
-                return f"The token “{token}” was revoked."
-
-            return Act(
-                f"Revoke “{token}”", "Revoke token", forms.ActForm(bound(request)), end, dangerous=True,
-                text=(
-                    "Requests with it are refused from now on.",
-                    "To renew it instead, regenerate it: then provisioning never stops.",
-                ),
-                refusal="This token was revoked already." if token.revoked_at else "",
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"Revoke “{token}”", "Revoke token", forms.ActForm(bound(request)), end, dangerous=True,
+            text=(
+                "Requests with it are refused from now on.",
+                "To renew it instead, regenerate it: then provisioning never stops.",
+            ),
+            refusal="This token was revoked already." if token.revoked_at else "",
+        )  # fmt: skip
 
 
 def state_badge(token: ScimToken) -> SafeString:

@@ -7,6 +7,7 @@ what will happen, asks for what it needs, and on POST calls one verb. Nothing is
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.contrib import messages
@@ -160,7 +161,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         for its middle again and again (console/live.js)."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            return self._missing(request, object_id)
+            return self.missing(request, object_id)
         if request.method not in {"GET", "HEAD"}:
             return HttpResponseNotAllowed(["GET", "HEAD"])
         detail = self.detail(request, obj)
@@ -186,18 +187,13 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         """The audit log is the history; Django's own is not written."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            return self._missing(request, object_id)
+            return self.missing(request, object_id)
         return redirect(f"{reverse('admin:workspace_auditevent_changelist')}?subject_id__exact={obj.pk}")
 
     def log_addition(self, *args: Any, **kwargs: Any) -> None:
         """Not written: Django's log knows no tenants and repeats names."""
 
     log_change = log_deletions = log_addition
-
-    def act_on(self, request: HttpRequest, object_id: str, make: Callable[[Any], Act]) -> HttpResponse:
-        """Run the act that `make` builds for one of the visitor's own rows."""
-        obj = self.get_object(request, unquote(object_id))
-        return self._missing(request, object_id) if obj is None else self.run(request, make(obj), obj)
 
     def run(self, request: HttpRequest, act: Act, obj: Model | None = None) -> HttpResponse:
         """Show an act's page; on POST do it. What the verb refuses is said beside the form."""
@@ -246,7 +242,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     def _list_url(self) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
-    def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
         response: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return response
 
@@ -260,6 +256,22 @@ def button_for(
         facts = {"short_description": description, "url_path": url_path, "icon": icon, "variant": variant, "attrs": {}}
         vars(view).update(facts)
         return view
+
+    return mark
+
+
+def act(
+    description: str, *, url_path: str, icon: str, variant: ActionVariant = ActionVariant.DEFAULT
+) -> Callable[[Callable[..., Act]], Callable[..., HttpResponse]]:
+    """Mark a method that makes an act on a row as that act's page: it is asked only about the visitor's own rows."""
+
+    def mark(make: Callable[..., Act]) -> Callable[..., HttpResponse]:
+        @wraps(make)
+        def view(page: ConsoleAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
+            obj = page.get_object(request, unquote(object_id))
+            return page.missing(request, object_id) if obj is None else page.run(request, make(page, request, obj), obj)
+
+        return button_for(description, url_path=url_path, icon=icon, variant=variant)(view)
 
     return mark
 

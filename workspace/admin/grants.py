@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from workspace import access
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, url, when
 from workspace.models import Grant, GrantRole, RotationPolicy, Workspace
 
@@ -112,58 +112,49 @@ class GrantAdmin(ConsoleAdmin):
     def offered(self, request: HttpRequest, obj: Grant) -> Sequence[str]:
         return () if obj.ended_at else self.actions_detail
 
-    @button_for("Change role", url_path="role", icon="shield_person")
-    def role(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(grant: Grant) -> Act:
-            def change(data: dict[str, Any]) -> str:
-                new = self.change_role(grant, GrantRole(data["role"]), actor=actor(request))
-                act.next = url(new)
-                return f"{new.holder} is {new.get_role_display()} of {new.account} now."
+    @act("Change role", url_path="role", icon="shield_person")
+    def role(self, request: HttpRequest, grant: Grant) -> Act:
+        def change(data: dict[str, Any]) -> str:
+            new = self.change_role(grant, GrantRole(data["role"]), actor=actor(request))
+            page.next = url(new)
+            return f"{new.holder} is {new.get_role_display()} of {new.account} now."
 
-            act = Act(
-                f"Change the role of {grant.holder} on {grant.account}", "Change role",
-                RoleForm(bound(request), initial={"role": grant.role}), change,
-                text=("The former grant ends and stays on record; another begins.",),
-                refusal="This grant has ended already." if grant.ended_at else "",
-            )  # fmt: skip
-            return act
+        page = Act(
+            f"Change the role of {grant.holder} on {grant.account}", "Change role",
+            RoleForm(bound(request), initial={"role": grant.role}), change,
+            text=("The former grant ends and stays on record; another begins.",),
+            refusal="This grant has ended already." if grant.ended_at else "",
+        )  # fmt: skip
+        return page
 
-        return self.act_on(request, object_id, make)
+    @act("Guest", url_path="expiry", icon="timer")
+    def expiry(self, request: HttpRequest, grant: Grant) -> Act:
+        def decide(data: dict[str, Any]) -> str:
+            access.set_expiry(grant, forms.end_of(data["last_day"], grant.workspace), actor=actor(request))
+            return "Saved."
 
-    @button_for("Guest", url_path="expiry", icon="timer")
-    def expiry(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(grant: Grant) -> Act:
-            def decide(data: dict[str, Any]) -> str:
-                access.set_expiry(grant, forms.end_of(data["last_day"], grant.workspace), actor=actor(request))
-                return "Saved."
+        initial = {"last_day": forms.last_day(grant.expires_at, grant.workspace)}
+        return Act(
+            f"How long {grant.holder} may use {grant.account}", "Save",
+            ExpiryForm(bound(request), initial=initial), decide,
+            text=("After its last day the grant ends by itself.", what_follows(grant.workspace)),
+            refusal="This grant has ended already." if grant.ended_at else "",
+        )  # fmt: skip
 
-            initial = {"last_day": forms.last_day(grant.expires_at, grant.workspace)}
-            return Act(
-                f"How long {grant.holder} may use {grant.account}", "Save",
-                ExpiryForm(bound(request), initial=initial), decide,
-                text=("After its last day the grant ends by itself.", what_follows(grant.workspace)),
-                refusal="This grant has ended already." if grant.ended_at else "",
-            )  # fmt: skip
+    @act("End", url_path="end", icon="key_off", variant=ActionVariant.DANGER)
+    def end(self, request: HttpRequest, grant: Grant) -> Act:
+        def finish(data: dict[str, Any]) -> str:
+            self.end_grant(grant, actor=actor(request), reason=data["reason"] or ENDED_HERE)
+            return f"{grant.holder} no longer has access to {grant.account} by this grant."
 
-        return self.act_on(request, object_id, make)
-
-    @button_for("End", url_path="end", icon="key_off", variant=ActionVariant.DANGER)
-    def end(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(grant: Grant) -> Act:
-            def finish(data: dict[str, Any]) -> str:
-                self.end_grant(grant, actor=actor(request), reason=data["reason"] or ENDED_HERE)
-                return f"{grant.holder} no longer has access to {grant.account} by this grant."
-
-            return Act(
-                f"End access of {grant.holder} to {grant.account}", "End access", EndForm(bound(request)), finish,
-                text=(
-                    "Access ends at once. The grant stays on record.",
-                    what_follows(grant.workspace),
-                ),
-                refusal="This grant has ended already." if grant.ended_at else "", dangerous=True,
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"End access of {grant.holder} to {grant.account}", "End access", EndForm(bound(request)), finish,
+            text=(
+                "Access ends at once. The grant stays on record.",
+                what_follows(grant.workspace),
+            ),
+            refusal="This grant has ended already." if grant.ended_at else "", dangerous=True,
+        )  # fmt: skip
 
 
 def what_follows(workspace: Workspace) -> str:

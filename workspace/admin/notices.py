@@ -5,14 +5,14 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from workspace import deliveries, notices
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, clipped, link, when
 from workspace.models import Delivery, Notice
@@ -116,20 +116,17 @@ class NoticeAdmin(ConsoleAdmin):
     def offered(self, request: HttpRequest, obj: Notice) -> Sequence[str]:
         return () if obj.resolved_at else self.actions_detail
 
-    @button_for("Settle", url_path="settle", icon="done_all")
-    def settle(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(notice: Notice) -> Act:
-            def close(data: dict[str, Any]) -> str:
-                notices.settle(notice, actor=actor(request))
-                return "Settled. Should it come up again, you are told anew."
+    @act("Settle", url_path="settle", icon="done_all")
+    def settle(self, request: HttpRequest, notice: Notice) -> Act:
+        def close(data: dict[str, Any]) -> str:
+            notices.settle(notice, actor=actor(request))
+            return "Settled. Should it come up again, you are told anew."
 
-            return Act(
-                "Settle this notice", "Settle", forms.ActForm(bound(request)), close,
-                text=(notice.summary, "Settling changes nothing but this notice: its cause stays as it is."),
-                refusal="This notice is settled." if notice.resolved_at else "",
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        return Act(
+            "Settle this notice", "Settle", forms.ActForm(bound(request)), close,
+            text=(notice.summary, "Settling changes nothing but this notice: its cause stays as it is."),
+            refusal="This notice is settled." if notice.resolved_at else "",
+        )  # fmt: skip
 
 
 @admin.register(Delivery)
@@ -186,20 +183,17 @@ class DeliveryAdmin(ConsoleAdmin):
             facts.append(Fact("webhook-id", f"msg_{obj.notice_id.hex}"))
         return Detail(facts, [history(obj)], [delivery_badge(obj)])
 
-    @button_for("Send again", url_path="again", icon="replay")
-    def send_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(delivery: Delivery) -> Act:
-            def repeat(data: dict[str, Any]) -> str:
-                deliveries.send_again(delivery, actor=actor(request))
-                return "It is sent again within seconds."
+    @act("Send again", url_path="again", icon="replay")
+    def send_again(self, request: HttpRequest, delivery: Delivery) -> Act:
+        def repeat(data: dict[str, Any]) -> str:
+            deliveries.send_again(delivery, actor=actor(request))
+            return "It is sent again within seconds."
 
-            return Act(
-                "Send this notice again", "Send again", forms.ActForm(bound(request)), repeat,
-                text=(delivery.notice.summary, "A webhook's receiver knows the repeat by its webhook-id."),
-                refusal=deliveries.unwanted(delivery),
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        return Act(
+            "Send this notice again", "Send again", forms.ActForm(bound(request)), repeat,
+            text=(delivery.notice.summary, "A webhook's receiver knows the repeat by its webhook-id."),
+            refusal=deliveries.unwanted(delivery),
+        )  # fmt: skip
 
 
 def deliveries_of(rows: QuerySet[Delivery]) -> Section:

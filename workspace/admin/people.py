@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 
 from workspace import invitations, people, second_factor, sessions
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Section, actor_text, badge, when, with_actor
 from workspace.admin.person_page import (
@@ -211,123 +211,105 @@ class PersonAdmin(ConsoleAdmin):
             "For people whom no identity provider manages. Okta adds its people by itself.",
         ))  # fmt: skip
 
-    @button_for("Edit", url_path="edit", icon="edit")
-    def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            form = ProfileForm(
-                bound(request), workspace=user.workspace, initial={name: getattr(user, name) for name in EDITABLE}
-            )
+    @act("Edit", url_path="edit", icon="edit")
+    def edit(self, request: HttpRequest, user: User) -> Act:
+        form = ProfileForm(
+            bound(request), workspace=user.workspace, initial={name: getattr(user, name) for name in EDITABLE}
+        )
 
-            def save(data: dict[str, Any]) -> str:
-                people.update_profile(user, profile(data, kept=user), actor=actor(request))
-                return "Saved."
+        def save(data: dict[str, Any]) -> str:
+            people.update_profile(user, profile(data, kept=user), actor=actor(request))
+            return "Saved."
 
-            managed = "Okta manages this profile; change it there." if user.provisioned_at else ""
-            return Act(f"Edit {user}", "Save", form, save, refusal=managed)
+        managed = "Okta manages this profile; change it there." if user.provisioned_at else ""
+        return Act(f"Edit {user}", "Save", form, save, refusal=managed)
 
-        return self.act_on(request, object_id, make)
+    @act("Change role", url_path="role", icon="shield_person")
+    def role(self, request: HttpRequest, user: User) -> Act:
+        form = RoleForm(bound(request), initial={"role": user.role})
 
-    @button_for("Change role", url_path="role", icon="shield_person")
-    def role(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            form = RoleForm(bound(request), initial={"role": user.role})
+        def change(data: dict[str, Any]) -> str:
+            people.set_role(user, Role(data["role"]), actor=actor(request))
+            return f"{user} is now {Role(data['role']).label}."
 
-            def change(data: dict[str, Any]) -> str:
-                people.set_role(user, Role(data["role"]), actor=actor(request))
-                return f"{user} is now {Role(data['role']).label}."
+        return Act(
+            f"Change the role of {user}", "Change role", form, change,
+            text=("Owners reach this console and everything in it. Members use the accounts they were given.",),
+            warning=last_owner_warning(user),
+            refusal="You cannot change your own role; another Owner can." if user == visitor(request) else "",
+        )  # fmt: skip
 
-            return Act(
-                f"Change the role of {user}", "Change role", form, change,
-                text=("Owners reach this console and everything in it. Members use the accounts they were given.",),
-                warning=last_owner_warning(user),
-                refusal="You cannot change your own role; another Owner can." if user == visitor(request) else "",
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Invitation link", url_path="invite", icon="mail")
-    def invite(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            def issue(data: dict[str, Any]) -> HttpResponse:
-                address = settings.BASE_URL + invitations.invite(user, actor=actor(request))
-                return self.shown_once(
-                    request, user, title=f"Invitation for {user}", label="Invitation link", secret=address,
-                    text=(
-                        f"Send this link to {user} over a channel only they read.",
-                        "It works once, for 24 hours, and is not shown again.",
-                    ),
-                )  # fmt: skip
-
-            return Act(
-                f"Invite {user}", "Create link", forms.ConfirmedForm(bound(request), request=request), issue,
+    @act("Invitation link", url_path="invite", icon="mail")
+    def invite(self, request: HttpRequest, user: User) -> Act:
+        def issue(data: dict[str, Any]) -> HttpResponse:
+            address = settings.BASE_URL + invitations.invite(user, actor=actor(request))
+            return self.shown_once(
+                request, user, title=f"Invitation for {user}", label="Invitation link", secret=address,
                 text=(
-                    "Creates a link with which this person sets their password. Whoever has the link can do it.",
-                    "It works once and for 24 hours. A person who has a password already can set a new one with it.",
+                    f"Send this link to {user} over a channel only they read.",
+                    "It works once, for 24 hours, and is not shown again.",
                 ),
             )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"Invite {user}", "Create link", forms.ConfirmedForm(bound(request), request=request), issue,
+            text=(
+                "Creates a link with which this person sets their password. Whoever has the link can do it.",
+                "It works once and for 24 hours. A person who has a password already can set a new one with it.",
+            ),
+        )  # fmt: skip
 
-    @button_for("Reactivate", url_path="reactivate", icon="person_check", variant=ActionVariant.PRIMARY)
-    def reactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            def back(data: dict[str, Any]) -> str:
-                people.reactivate(user, actor=actor(request))
-                return f"{user} can sign in again. Give them access to what they need."
+    @act("Reactivate", url_path="reactivate", icon="person_check", variant=ActionVariant.PRIMARY)
+    def reactivate(self, request: HttpRequest, user: User) -> Act:
+        def back(data: dict[str, Any]) -> str:
+            people.reactivate(user, actor=actor(request))
+            return f"{user} can sign in again. Give them access to what they need."
 
-            return Act(
-                f"Reactivate {user}", "Reactivate", forms.ActForm(bound(request)), back,
-                text=(
-                    "The person can sign in again, as a member.",
-                    "Nothing they had comes back: no access to accounts, no teams, no API keys, no role.",
-                ),
-                warning="Okta manages this person. Assign the app there as well, or Okta may disable them again."
-                if user.provisioned_at else "",
-                refusal="This person is active." if user.is_active else "",
-            )  # fmt: skip
+        return Act(
+            f"Reactivate {user}", "Reactivate", forms.ActForm(bound(request)), back,
+            text=(
+                "The person can sign in again, as a member.",
+                "Nothing they had comes back: no access to accounts, no teams, no API keys, no role.",
+            ),
+            warning="Okta manages this person. Assign the app there as well, or Okta may disable them again."
+            if user.provisioned_at else "",
+            refusal="This person is active." if user.is_active else "",
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("End sessions", url_path="sessions", icon="logout")
+    def end_sessions(self, request: HttpRequest, user: User) -> Act:
+        known = [(sessions.handle(each.session_key), session_text(each)) for each in sessions.open_of(user)]
+        form = SessionsForm(bound(request), known=known, initial={"session": request.GET.get("session", "")})
 
-    @button_for("End sessions", url_path="sessions", icon="logout")
-    def end_sessions(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            known = [(sessions.handle(each.session_key), session_text(each)) for each in sessions.open_of(user)]
-            form = SessionsForm(bound(request), known=known, initial={"session": request.GET.get("session", "")})
+        def end(data: dict[str, Any]) -> str:
+            if data["session"]:
+                sessions.end(user, data["session"], actor=actor(request))
+                return "That session has ended."
+            ended = sessions.end_all(user, actor=actor(request))
+            return "1 session has ended." if ended == 1 else f"{ended} sessions have ended."
 
-            def end(data: dict[str, Any]) -> str:
-                if data["session"]:
-                    sessions.end(user, data["session"], actor=actor(request))
-                    return "That session has ended."
-                ended = sessions.end_all(user, actor=actor(request))
-                return "1 session has ended." if ended == 1 else f"{ended} sessions have ended."
+        return Act(
+            f"End sessions of {user}", "End", form, end, dangerous=True,
+            text=("The person is signed out there at once, and can sign in again.",),
+            refusal="" if known else f"{user} is signed in nowhere.",
+        )  # fmt: skip
 
-            return Act(
-                f"End sessions of {user}", "End", form, end, dangerous=True,
-                text=("The person is signed out there at once, and can sign in again.",),
-                refusal="" if known else f"{user} is signed in nowhere.",
-            )  # fmt: skip
+    @act("Reset second factor", url_path="second-factor", icon="phonelink_erase")
+    def reset_second_factor(self, request: HttpRequest, user: User) -> Act:
+        def reset(data: dict[str, Any]) -> str:
+            second_factor.reset(user, actor=actor(request))
+            return f"{user} signs in with the password alone until a new second factor is set up."
 
-        return self.act_on(request, object_id, make)
-
-    @button_for("Reset second factor", url_path="second-factor", icon="phonelink_erase")
-    def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(user: User) -> Act:
-            def reset(data: dict[str, Any]) -> str:
-                second_factor.reset(user, actor=actor(request))
-                return f"{user} signs in with the password alone until a new second factor is set up."
-
-            return Act(
-                f"Reset the second factor of {user}", "Reset", forms.ConfirmedForm(bound(request), request=request),
-                reset, dangerous=True,
-                text=(
-                    "For somebody who lost their phone and their recovery codes. Make sure that it is they who ask:"
-                    " call them on a number you know.",
-                    "Their sessions end. Owners set up a new second factor before anything else.",
-                ),
-                refusal="" if second_factor.is_enrolled(user) else f"{user} has no second factor.",
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"Reset the second factor of {user}", "Reset", forms.ConfirmedForm(bound(request), request=request),
+            reset, dangerous=True,
+            text=(
+                "For somebody who lost their phone and their recovery codes. Make sure that it is they who ask:"
+                " call them on a number you know.",
+                "Their sessions end. Owners set up a new second factor before anything else.",
+            ),
+            refusal="" if second_factor.is_enrolled(user) else f"{user} has no second factor.",
+        )  # fmt: skip
 
 
 EDITABLE = ("user_name", "email", "given_name", "family_name", "display_name")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -13,7 +13,7 @@ from unfold.enums import ActionVariant
 
 from workspace import teams
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.grants import what_follows
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, when
@@ -141,52 +141,43 @@ class TeamAdmin(ConsoleAdmin):
 
         return Act("Add a team", "Add team", form, add, text=("Teams that Okta pushes appear by themselves.",))
 
-    @button_for("Rename", url_path="rename", icon="edit")
-    def rename(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(team: Team) -> Act:
-            def save(data: dict[str, Any]) -> str:
-                teams.update(
-                    team, actor=actor(request), display_name=data["display_name"],
-                    external_id=team.external_id, attributes=team.attributes,
-                )  # fmt: skip
-                return "Renamed."
-
-            form = NameForm(bound(request), initial={"display_name": team.display_name})
-            return Act(f"Rename {team}", "Rename", form, save, refusal=read_only(team))
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Add member", url_path="members/add", icon="person_add", variant=ActionVariant.PRIMARY)
-    def add_member(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(team: Team) -> Act:
-            def add(data: dict[str, Any]) -> str:
-                teams.add_members(team, [data["members"].pk], actor=actor(request))
-                return f"{data['members']} is in {team} now."
-
-            return Act(
-                f"Add a member to {team}", "Add", MemberForm(bound(request), team=team), add, refusal=read_only(team),
-                text=("Members use every account the team was given, from now on.",),
+    @act("Rename", url_path="rename", icon="edit")
+    def rename(self, request: HttpRequest, team: Team) -> Act:
+        def save(data: dict[str, Any]) -> str:
+            teams.update(
+                team, actor=actor(request), display_name=data["display_name"],
+                external_id=team.external_id, attributes=team.attributes,
             )  # fmt: skip
+            return "Renamed."
 
-        return self.act_on(request, object_id, make)
+        form = NameForm(bound(request), initial={"display_name": team.display_name})
+        return Act(f"Rename {team}", "Rename", form, save, refusal=read_only(team))
 
-    @button_for("Remove member", url_path="members/remove", icon="person_remove")
-    def remove_member(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(team: Team) -> Act:
-            def remove(data: dict[str, Any]) -> str:
-                self.remove_members(team, [data["members"].pk], actor=actor(request))
-                return f"{data['members']} is no longer in {team}."
+    @act("Add member", url_path="members/add", icon="person_add", variant=ActionVariant.PRIMARY)
+    def add_member(self, request: HttpRequest, team: Team) -> Act:
+        def add(data: dict[str, Any]) -> str:
+            teams.add_members(team, [data["members"].pk], actor=actor(request))
+            return f"{data['members']} is in {team} now."
 
-            form = RemovalForm(bound(request), team=team, initial={"members": request.GET.get("person", "")})
-            return Act(
-                f"Remove a member from {team}", "Remove", form, remove, refusal=read_only(team), dangerous=True,
-                text=(
-                    "The person keeps what they were given directly or through other teams.",
-                    what_follows(team.workspace),
-                ),
-            )  # fmt: skip
+        return Act(
+            f"Add a member to {team}", "Add", MemberForm(bound(request), team=team), add, refusal=read_only(team),
+            text=("Members use every account the team was given, from now on.",),
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Remove member", url_path="members/remove", icon="person_remove")
+    def remove_member(self, request: HttpRequest, team: Team) -> Act:
+        def remove(data: dict[str, Any]) -> str:
+            self.remove_members(team, [data["members"].pk], actor=actor(request))
+            return f"{data['members']} is no longer in {team}."
+
+        form = RemovalForm(bound(request), team=team, initial={"members": request.GET.get("person", "")})
+        return Act(
+            f"Remove a member from {team}", "Remove", form, remove, refusal=read_only(team), dangerous=True,
+            text=(
+                "The person keeps what they were given directly or through other teams.",
+                what_follows(team.workspace),
+            ),
+        )  # fmt: skip
 
 
 def read_only(team: Team) -> str:

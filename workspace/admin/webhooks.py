@@ -11,7 +11,7 @@ from unfold.enums import ActionVariant
 
 from workspace import webhooks
 from workspace.admin import forms
-from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.history import history
 from workspace.admin.notices import deliveries_of
 from workspace.admin.parts import NOTHING, Detail, Fact, badge, link, when
@@ -117,79 +117,64 @@ class WebhookEndpointAdmin(ConsoleAdmin):
             " Standard Webhooks.",
         ))  # fmt: skip
 
-    @button_for("Send test", url_path="test", icon="send", variant=ActionVariant.PRIMARY)
-    def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(endpoint: WebhookEndpoint) -> Act:
-            def send(data: dict[str, Any]) -> str:
-                webhooks.send_test(endpoint, actor=actor(request))
-                return "A test message is on its way; load this page again to see the answer."
+    @act("Send test", url_path="test", icon="send", variant=ActionVariant.PRIMARY)
+    def test(self, request: HttpRequest, endpoint: WebhookEndpoint) -> Act:
+        def send(data: dict[str, Any]) -> str:
+            webhooks.send_test(endpoint, actor=actor(request))
+            return "A test message is on its way; load this page again to see the answer."
 
-            return Act(
-                f"Send a test to {endpoint}", "Send test", forms.ActForm(bound(request)), send,
-                text=("A message of the type “test”, signed like every other.",), refusal=enabled_only(endpoint),
-            )  # fmt: skip
+        return Act(
+            f"Send a test to {endpoint}", "Send test", forms.ActForm(bound(request)), send,
+            text=("A message of the type “test”, signed like every other.",), refusal=enabled_only(endpoint),
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Edit", url_path="edit", icon="edit")
+    def edit(self, request: HttpRequest, endpoint: WebhookEndpoint) -> Act:
+        present = {"url": endpoint.url, "description": endpoint.description, "kinds": endpoint.kinds}
+        form = EndpointFields(bound(request), workspace=endpoint.workspace, initial=present)
 
-    @button_for("Edit", url_path="edit", icon="edit")
-    def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(endpoint: WebhookEndpoint) -> Act:
-            present = {"url": endpoint.url, "description": endpoint.description, "kinds": endpoint.kinds}
-            form = EndpointFields(bound(request), workspace=endpoint.workspace, initial=present)
+        def save(data: dict[str, Any]) -> str:
+            webhooks.change(
+                endpoint, data["url"], kinds=data["kinds"], description=data["description"], actor=actor(request)
+            )
+            return "Saved."
 
-            def save(data: dict[str, Any]) -> str:
-                webhooks.change(
-                    endpoint, data["url"], kinds=data["kinds"], description=data["description"], actor=actor(request)
-                )
-                return "Saved."
+        return Act(f"Edit {endpoint}", "Save", form, save, text=("The secret stays as it is.",))
 
-            return Act(f"Edit {endpoint}", "Save", form, save, text=("The secret stays as it is.",))
+    @act("New secret", url_path="secret", icon="key")
+    def rotate(self, request: HttpRequest, endpoint: WebhookEndpoint) -> Act:
+        def replace(data: dict[str, Any]) -> HttpResponse:
+            secret = webhooks.rotate_secret(endpoint, actor=actor(request))
+            return self._secret_page(request, endpoint, secret.reveal())
 
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"A new secret for {endpoint}", "Make a new secret",
+            forms.ConfirmedForm(bound(request), request=request), replace,
+            text=("For 24 hours messages carry both signatures, so that your receiver can be changed in between.",),
+        )  # fmt: skip
 
-    @button_for("New secret", url_path="secret", icon="key")
-    def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(endpoint: WebhookEndpoint) -> Act:
-            def replace(data: dict[str, Any]) -> HttpResponse:
-                secret = webhooks.rotate_secret(endpoint, actor=actor(request))
-                return self._secret_page(request, endpoint, secret.reveal())
+    @act("Disable", url_path="disable", icon="block")
+    def disable(self, request: HttpRequest, endpoint: WebhookEndpoint) -> Act:
+        def stop(data: dict[str, Any]) -> str:
+            webhooks.disable(endpoint, actor=actor(request))
+            return "Nothing more is sent there."
 
-            return Act(
-                f"A new secret for {endpoint}", "Make a new secret",
-                forms.ConfirmedForm(bound(request), request=request), replace,
-                text=("For 24 hours messages carry both signatures, so that your receiver can be changed in between.",),
-            )  # fmt: skip
+        return Act(
+            f"Disable {endpoint}", "Disable", forms.ActForm(bound(request)), stop, dangerous=True,
+            text=("Nothing more is sent there, and what waits is given up.",), refusal=enabled_only(endpoint),
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Enable", url_path="enable", icon="play_arrow", variant=ActionVariant.PRIMARY)
+    def enable(self, request: HttpRequest, endpoint: WebhookEndpoint) -> Act:
+        def start(data: dict[str, Any]) -> str:
+            webhooks.enable(endpoint, actor=actor(request))
+            return "Notices are sent there from now on."
 
-    @button_for("Disable", url_path="disable", icon="block")
-    def disable(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(endpoint: WebhookEndpoint) -> Act:
-            def stop(data: dict[str, Any]) -> str:
-                webhooks.disable(endpoint, actor=actor(request))
-                return "Nothing more is sent there."
-
-            return Act(
-                f"Disable {endpoint}", "Disable", forms.ActForm(bound(request)), stop, dangerous=True,
-                text=("Nothing more is sent there, and what waits is given up.",), refusal=enabled_only(endpoint),
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Enable", url_path="enable", icon="play_arrow", variant=ActionVariant.PRIMARY)
-    def enable(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(endpoint: WebhookEndpoint) -> Act:
-            def start(data: dict[str, Any]) -> str:
-                webhooks.enable(endpoint, actor=actor(request))
-                return "Notices are sent there from now on."
-
-            return Act(
-                f"Enable {endpoint}", "Enable", forms.ActForm(bound(request)), start,
-                text=("What happened meanwhile is not sent by itself; send it again from its page.",),
-                refusal="" if endpoint.disabled_at else "This endpoint is in use.",
-            )  # fmt: skip
-
-        return self.act_on(request, object_id, make)
+        return Act(
+            f"Enable {endpoint}", "Enable", forms.ActForm(bound(request)), start,
+            text=("What happened meanwhile is not sent by itself; send it again from its page.",),
+            refusal="" if endpoint.disabled_at else "This endpoint is in use.",
+        )  # fmt: skip
 
     def _secret_page(self, request: HttpRequest, endpoint: WebhookEndpoint, secret: str) -> HttpResponse:
         return self.shown_once(

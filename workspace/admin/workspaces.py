@@ -5,12 +5,12 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from workspace import hosts, notices, tenancy
 from workspace.admin import forms
-from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for, visitor
+from workspace.admin.base import Act, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import Detail, Fact, when
 from workspace.admin.webhooks import KIND_CHOICES
@@ -141,104 +141,89 @@ class WorkspaceAdmin(ConsoleAdmin):
         unknown = "" if obj.time_zone in tenancy.time_zones() else UNKNOWN_ZONE.format(obj.time_zone)
         return Detail(facts, [history(obj)], notice=unknown)
 
-    @button_for("Settings", url_path="settings", icon="tune")
-    def configure(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(workspace: Workspace) -> Act:
-            def decide(data: dict[str, Any]) -> str:
-                tenancy.configure(
-                    workspace, actor=actor(request), rotation_policy=RotationPolicy(data["rotation_policy"]),
-                    provider_assigns_owner=data["provider_assigns_owner"],
-                )  # fmt: skip
-                return "The settings are in force from now on."
-
-            form = SettingsForm(
-                bound(request),
-                initial={
-                    "rotation_policy": workspace.rotation_policy,
-                    "provider_assigns_owner": workspace.provider_assigns_owner,
-                },
-            )
-            return Act(f"Settings of {workspace}", "Save", form, decide, text=(
-                "What a departure rotates counts for departures from now on; rotations under way go on.",
-            ))  # fmt: skip
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Schedule", url_path="schedule", icon="schedule")
-    def schedule(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(workspace: Workspace) -> Act:
-            def decide(data: dict[str, Any]) -> str:
-                tenancy.schedule(workspace, actor=actor(request), **data)
-                return "The schedule is in force from now on."
-
-            initial = {name: getattr(workspace, name) for name in ScheduleForm.base_fields}
-            if workspace.time_zone not in tenancy.time_zones():
-                initial["time_zone"] = "UTC"
-            return Act(
-                f"When passwords of {workspace} are changed and checked", "Save",
-                ScheduleForm(bound(request), initial=initial), decide,
-                text=("What happens without anybody leaving. Departures and lost access rotate at once, at any hour.",),
+    @act("Settings", url_path="settings", icon="tune")
+    def configure(self, request: HttpRequest, workspace: Workspace) -> Act:
+        def decide(data: dict[str, Any]) -> str:
+            tenancy.configure(
+                workspace, actor=actor(request), rotation_policy=RotationPolicy(data["rotation_policy"]),
+                provider_assigns_owner=data["provider_assigns_owner"],
             )  # fmt: skip
+            return "The settings are in force from now on."
 
-        return self.act_on(request, object_id, make)
+        form = SettingsForm(
+            bound(request),
+            initial={
+                "rotation_policy": workspace.rotation_policy,
+                "provider_assigns_owner": workspace.provider_assigns_owner,
+            },
+        )
+        return Act(f"Settings of {workspace}", "Save", form, decide, text=(
+            "What a departure rotates counts for departures from now on; rotations under way go on.",
+        ))  # fmt: skip
 
-    @button_for("Allowed hosts", url_path="hosts", icon="dns")
-    def limit_hosts(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(workspace: Workspace) -> Act:
-            def decide(data: dict[str, Any]) -> str:
-                hosts.allow(workspace, data["hosts"].split(), actor=actor(request))
-                return "The list is in force from now on."
+    @act("Schedule", url_path="schedule", icon="schedule")
+    def schedule(self, request: HttpRequest, workspace: Workspace) -> Act:
+        def decide(data: dict[str, Any]) -> str:
+            tenancy.schedule(workspace, actor=actor(request), **data)
+            return "The schedule is in force from now on."
 
-            form = HostsForm(bound(request), initial={"hosts": "\n".join(workspace.target_hosts)})
-            return Act(f"Hosts that targets of {workspace} may be on", "Save", form, decide, text=(
-                "Passwords are tried and changed on these hosts alone. Accounts elsewhere are refused from now on, and"
-                " their rotations wait for a person. Forbidden addresses stay forbidden, also for names in the list.",
-            ))  # fmt: skip
+        initial = {name: getattr(workspace, name) for name in ScheduleForm.base_fields}
+        if workspace.time_zone not in tenancy.time_zones():
+            initial["time_zone"] = "UTC"
+        return Act(
+            f"When passwords of {workspace} are changed and checked", "Save",
+            ScheduleForm(bound(request), initial=initial), decide,
+            text=("What happens without anybody leaving. Departures and lost access rotate at once, at any hour.",),
+        )  # fmt: skip
 
-        return self.act_on(request, object_id, make)
+    @act("Allowed hosts", url_path="hosts", icon="dns")
+    def limit_hosts(self, request: HttpRequest, workspace: Workspace) -> Act:
+        def decide(data: dict[str, Any]) -> str:
+            hosts.allow(workspace, data["hosts"].split(), actor=actor(request))
+            return "The list is in force from now on."
 
-    @button_for("Notifications", url_path="notifications", icon="notifications")
-    def notifications(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(workspace: Workspace) -> Act:
-            def decide(data: dict[str, Any]) -> str:
-                notices.configure(
-                    workspace, actor=actor(request), mail_kinds=data["mail_kinds"],
-                    exposure_hours=data["exposure_hours"],
-                )  # fmt: skip
-                return "What is told from now on is sent like this."
+        form = HostsForm(bound(request), initial={"hosts": "\n".join(workspace.target_hosts)})
+        return Act(f"Hosts that targets of {workspace} may be on", "Save", form, decide, text=(
+            "Passwords are tried and changed on these hosts alone. Accounts elsewhere are refused from now on, and"
+            " their rotations wait for a person. Forbidden addresses stay forbidden, also for names in the list.",
+        ))  # fmt: skip
 
-            present = NoticeSettings.of(workspace)
-            initial = {"mail_kinds": present.mail_kinds, "exposure_hours": present.exposure_hours}
-            form = NotificationsForm(bound(request), initial=initial)
-            mail = () if settings.SENDS_MAIL else ("This server sends no mail: its operator has named no mail server.",)
-            return Act(f"Notifications of {workspace}", "Save", form, decide, text=(
-                "Every notice stands under Notices. Which of them webhook endpoints get is chosen at each endpoint.",
-                *mail,
-            ))  # fmt: skip
-
-        return self.act_on(request, object_id, make)
-
-    @button_for("Lost access", url_path="guard", icon="gpp_maybe")
-    def guard(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        def make(workspace: Workspace) -> Act:
-            def decide(data: dict[str, Any]) -> str:
-                chosen = RotationPolicy(data.pop("rotate_on_access_loss"))
-                tenancy.guard(workspace, actor=actor(request), rotate_on_access_loss=chosen, **data)
-                return "The settings are in force from now on."
-
-            initial = {name: getattr(workspace, name) for name in GuardForm.base_fields}
-            return Act(
-                f"Lost access and removals of many people in {workspace}", "Save",
-                GuardForm(bound(request), initial=initial), decide,
-                text=(
-                    "Somebody who stays and loses access to an account still knows its password. These are changed,"
-                    " unless the person reaches the account by another way.",
-                    "When very many people are removed at once, it may be a mistake at the identity provider: their"
-                    " access ends all the same, and what is hard to undo waits for an Owner.",
-                ),
+    @act("Notifications", url_path="notifications", icon="notifications")
+    def notifications(self, request: HttpRequest, workspace: Workspace) -> Act:
+        def decide(data: dict[str, Any]) -> str:
+            notices.configure(
+                workspace, actor=actor(request), mail_kinds=data["mail_kinds"],
+                exposure_hours=data["exposure_hours"],
             )  # fmt: skip
+            return "What is told from now on is sent like this."
 
-        return self.act_on(request, object_id, make)
+        present = NoticeSettings.of(workspace)
+        initial = {"mail_kinds": present.mail_kinds, "exposure_hours": present.exposure_hours}
+        form = NotificationsForm(bound(request), initial=initial)
+        mail = () if settings.SENDS_MAIL else ("This server sends no mail: its operator has named no mail server.",)
+        return Act(f"Notifications of {workspace}", "Save", form, decide, text=(
+            "Every notice stands under Notices. Which of them webhook endpoints get is chosen at each endpoint.",
+            *mail,
+        ))  # fmt: skip
+
+    @act("Lost access", url_path="guard", icon="gpp_maybe")
+    def guard(self, request: HttpRequest, workspace: Workspace) -> Act:
+        def decide(data: dict[str, Any]) -> str:
+            chosen = RotationPolicy(data.pop("rotate_on_access_loss"))
+            tenancy.guard(workspace, actor=actor(request), rotate_on_access_loss=chosen, **data)
+            return "The settings are in force from now on."
+
+        initial = {name: getattr(workspace, name) for name in GuardForm.base_fields}
+        return Act(
+            f"Lost access and removals of many people in {workspace}", "Save",
+            GuardForm(bound(request), initial=initial), decide,
+            text=(
+                "Somebody who stays and loses access to an account still knows its password. These are changed,"
+                " unless the person reaches the account by another way.",
+                "When very many people are removed at once, it may be a mistake at the identity provider: their"
+                " access ends all the same, and what is hard to undo waits for an Owner.",
+            ),
+        )  # fmt: skip
 
 
 UNKNOWN_ZONE: Final = "The time zone “{}” is not known here, so UTC is used. Choose another under Schedule."
