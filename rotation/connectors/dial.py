@@ -20,12 +20,17 @@ from rotation.connectors.base import FailureKind, TargetError
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Metadata and platform services that lie outside the link-local ranges: EC2 over IPv6, Google Cloud over IPv6,
-# Azure's host agent, Alibaba Cloud, Oracle Cloud.
-METADATA: Final = frozenset(
-    ipaddress.ip_address(text)
-    for text in ("fd00:ec2::254", "fd20:ce::254", "168.63.129.16", "100.100.100.200", "192.0.0.192")
-)
+# Metadata and platform services that lie outside the link-local ranges: Azure's host agent, Alibaba Cloud, Oracle
+# Cloud; over IPv6 Amazon's (metadata, credentials of pods), Google, Oracle, Scaleway, Akamai and Alibaba.
+METADATA: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::/32", "fd20:ce::254", "fd00:c1::a9fe:a9fe",
+        "fd00:42::42", "fd00:a9fe:a9fe::1", "fd00:100::100:200",
+    )
+)  # fmt: skip
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+"""What is listened to on one connection: who enters a target may enter a server that never stops talking."""
 _THIS_NETWORK: Final = ipaddress.ip_network("0.0.0.0/8")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 _HOST: Final = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
@@ -65,6 +70,19 @@ class Deadline:
         return left
 
 
+class Allowance:
+    """How much of a connection is listened to yet."""
+
+    def __init__(self) -> None:
+        self._left = MAX_ANSWER_BYTES
+
+    def take(self, number: int) -> None:
+        """Count bytes that came, or are about to. Raises TargetError UNREACHABLE when they are too many."""
+        self._left -= number
+        if self._left < 0:
+            raise TargetError(FailureKind.UNREACHABLE, f"The target sends more than {MAX_ANSWER_BYTES} bytes.")
+
+
 def resolve(host: str, port: int, *, deadline: Deadline) -> Address:
     """The address to connect to: the resolver's first choice, once all its answers were found harmless.
 
@@ -91,13 +109,26 @@ def _reason(ip: IPAddress) -> str | None:
     if ip.is_loopback:
         return None if settings.ALLOW_LOOPBACK_TARGETS else "this very machine (a loopback address)"
     reasons = {
-        "a cloud platform's metadata service": ip in METADATA,
+        "a cloud platform's metadata service": any(ip in network for network in METADATA),
         "a link-local address, where cloud metadata services lie": ip.is_link_local,
         "a multicast address": ip.is_multicast,
         "the unspecified address": ip.is_unspecified or (ip.version == 4 and ip in _THIS_NETWORK),
         "a reserved address": ip.is_reserved and ip not in _NAT64,
     }
-    return next((reason for reason, applies in reasons.items() if applies), None)
+    if reason := next((reason for reason, applies in reasons.items() if applies), None):
+        return reason
+    return "this very machine (an address of its own)" if not settings.ALLOW_LOOPBACK_TARGETS and _is_ours(ip) else None
+
+
+def _is_ours(ip: IPAddress) -> bool:
+    """Whether this machine answers to the address: what listens on all of them is reached by it as by loopback."""
+    family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as trial:
+            trial.bind((str(ip), 0))
+    except OSError:
+        return False
+    return True
 
 
 def _unmapped(ip: IPAddress) -> IPAddress:

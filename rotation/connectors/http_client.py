@@ -24,7 +24,6 @@ from rotation.connectors.base import FailureKind, Login, TargetError
 from rotation.connectors.secrecy import clean, text_of
 from workspace.crypto import Secret
 
-MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 MAX_WAIT_SECONDS: Final = 24 * 3600.0
 SCHEMES: Final = ("https", "http")
 NOT_IN_URLS: Final = frozenset(" \\#{}")
@@ -124,8 +123,8 @@ def _limited(chunks: Iterable[bytes]) -> bytes:
     body = bytearray()
     for chunk in chunks:
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise TargetError(FailureKind.UNREACHABLE, f"The answer is longer than {MAX_ANSWER_BYTES} bytes.")
+        if len(body) > dial.MAX_ANSWER_BYTES:
+            raise TargetError(FailureKind.UNREACHABLE, f"The answer is longer than {dial.MAX_ANSWER_BYTES} bytes.")
     return bytes(body)
 
 

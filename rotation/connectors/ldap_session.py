@@ -17,6 +17,8 @@ from rotation.connectors.secrecy import clean
 
 Tls = Literal["ldaps", "starttls", "none"]
 
+MOST_FOUND: Final = 100
+"""Entries and references of a search; we ask for two entries."""
 SUCCESS: Final = 0
 OPERATIONS_ERROR: Final = 1
 REFERRAL: Final = 10
@@ -44,7 +46,7 @@ class Session:
     def __init__(self, server: Server, deadline: dial.Deadline) -> None:
         self._deadline = deadline
         self._number = 0
-        self._heard = b""
+        self._heard, self._allowance = b"", dial.Allowance()
         address = dial.resolve(server.host, server.port, deadline=deadline)
         try:
             self._socket = socket.create_connection((address.ip, address.port), timeout=deadline.left())
@@ -91,11 +93,12 @@ class Session:
         seconds = max(1, int(self._deadline.left()))
         request = ldap_messages.search(self._next(), base, where=where, attributes=attributes, seconds=seconds)
         self._send(request)
-        entries: list[Reply] = []
+        found: list[Reply] = []
         while (reply := self._receive()).kind in ("searchResEntry", "searchResRef"):
-            if reply.kind == "searchResEntry":
-                entries.append(reply)
-        return self._expected(reply, "searchResDone"), entries
+            found.append(reply)
+            if len(found) > MOST_FOUND:
+                raise TargetError(FailureKind.UNREACHABLE, "The server sends more entries than asked for.")
+        return self._expected(reply, "searchResDone"), [each for each in found if each.kind == "searchResEntry"]
 
     def _secure(self, server: Server) -> None:
         if server.tls == "none":
@@ -143,6 +146,7 @@ class Session:
                 more = self._socket.recv(65536)
                 if not more:
                     raise TargetError(FailureKind.UNREACHABLE, "The server closed the connection.")
+                self._allowance.take(len(more))
                 self._heard += more
             message, self._heard = self._heard[:length], self._heard[length:]
             return ldap_messages.reply(message)

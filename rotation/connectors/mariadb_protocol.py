@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pymysql
 from pymysql.cursors import Cursor
 
-from rotation.connectors import mariadb_ed25519
+from rotation.connectors import dial, mariadb_ed25519
 from rotation.connectors.base import FailureKind, Login, TargetError
 from rotation.connectors.secrecy import text_of
 
@@ -77,7 +77,7 @@ class CarefulConnection(_Connection):
     def __init__(self, server: Server, login: Login) -> None:
         """Raises Invalid for a password that is never sent."""
         context = server.context()
-        self.is_verified = server.is_verified
+        self.is_verified, self._allowance = server.is_verified, dial.Allowance()
         super().__init__(
             user=login.username, password=text_of(login.password).encode(), host=server.host, port=server.port,
             ssl=context, ssl_disabled=context is None and server.ssl_mode == "disabled", use_unicode=False,
@@ -94,6 +94,11 @@ class CarefulConnection(_Connection):
         super()._get_server_information()  # type: ignore[misc]
         if getattr(self, "_auth_plugin_name", "") != "caching_sha2_password":
             self._auth_plugin_name = "mysql_native_password"
+
+    def _read_bytes(self, num_bytes: int) -> bytes:
+        """PyMySQL's only way to read. Raises TargetError for more than anybody has to say."""
+        self._allowance.take(num_bytes)
+        return bytes(super()._read_bytes(num_bytes))  # type: ignore[misc]
 
     def exchange(self, answer: bytes) -> Any:
         """The server's next packet, after `answer`. Raises pymysql.Error for an error packet."""

@@ -8,7 +8,7 @@ import hashlib
 
 from rotation.connectors.base import Capabilities, Closed, Connector, FailureKind, Login, TargetError, TargetSettings
 from rotation.connectors.dial import Deadline, Host, Port
-from rotation.connectors.redis_session import Server, Session
+from rotation.connectors.redis_session import Server, Session, understood
 from rotation.connectors.secrecy import text_of
 from workspace.crypto import Secret
 
@@ -75,21 +75,24 @@ class RedisAcl(Connector):
     def close_sessions(self, *, new: Secret, admin: Login | None) -> Closed:
         """`CLIENT KILL USER`: every connection of the user but our own. Raises TargetError."""
         with self._session(admin or Login(self.username, new)) as session:
-            count = session.ask("CLIENT", "KILL", "USER", self.username, "SKIPME", "yes")
-            return Closed(int(count), self._follow_ups(session))
+            with understood():
+                count = int(session.ask("CLIENT", "KILL", "USER", self.username, "SKIPME", "yes"))
+            return Closed(count, self._follow_ups(session))
 
     def _passwords(self, session: Session) -> list[str]:
         """SHA-256 of each of the user's passwords, hexadecimal. Raises TargetError PERMISSION for no usable user."""
         user = session.ask("ACL", "GETUSER", self.username)
         if user is None:
             raise TargetError(FailureKind.PERMISSION, f"There is no user {self.username} on this server.")
-        properties = dict(zip(user[::2], user[1::2], strict=True))
-        if b"on" not in properties[b"flags"]:
+        with understood():
+            properties = dict(zip(user[::2], user[1::2], strict=True))
+            is_on, digests = b"on" in properties[b"flags"], [each.decode() for each in properties[b"passwords"]]
+        if not is_on:
             raise TargetError(
                 FailureKind.PERMISSION,
                 f"The user {self.username} is switched off and no password is accepted. Switch it on, then go on.",
             )
-        return [digest.decode() for digest in properties[b"passwords"]]
+        return digests
 
     def _save(self, session: Session) -> None:
         if self._target.save:
@@ -111,7 +114,8 @@ class RedisAcl(Connector):
 
     def _follow_ups(self, session: Session) -> tuple[str, ...]:
         try:
-            information = _fields(session.ask("INFO"))
+            with understood():
+                information = _fields(session.ask("INFO"))
         except TargetError as error:
             if error.kind is not FailureKind.PERMISSION:
                 raise

@@ -3,7 +3,8 @@
 import socket
 import ssl
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,6 +22,10 @@ REJECTED: Final = "WRONGPASS"
 TRANSIENT: Final = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "OOM"})
 
 
+# What redis-py stumbles over where a server does not speak the protocol.
+NONSENSE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
 @dataclass(frozen=True)
 class Server:
     """Where a Redis server answers. `host` is a name or a numeric address."""
@@ -28,6 +33,21 @@ class Server:
     host: str
     port: int
     tls: bool
+
+
+class _Heard:
+    """A socket, of which only so much is listened to."""
+
+    def __init__(self, whole: socket.socket) -> None:
+        self.whole, self._allowance = whole, dial.Allowance()
+
+    def recv(self, most: int) -> bytes:
+        data = self.whole.recv(most)
+        self._allowance.take(len(data))
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
 
 
 class _PinnedConnection(redis.Connection):
@@ -40,22 +60,22 @@ class _PinnedConnection(redis.Connection):
         )  # fmt: skip
         self._context, self._name = context, name
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> _Heard:
         plain = socket.create_connection((self.host, self.port), timeout=self.socket_connect_timeout)
         if self._context is None:
-            return plain
+            return _Heard(plain)
         try:
-            return self._context.wrap_socket(plain, server_hostname=self._name)
+            return _Heard(self._context.wrap_socket(plain, server_hostname=self._name))
         except BaseException:
             plain.close()
             raise
 
     def cut(self) -> None:
         """End the connection from another thread; whoever reads from it finds it closed."""
-        open_socket = self._sock
+        heard = self._sock
         with suppress(OSError):
-            if open_socket is not None:
-                socket.socket.shutdown(open_socket, socket.SHUT_RDWR)  # not TLS's own, which is not for two threads
+            if heard is not None:
+                socket.socket.shutdown(heard.whole, socket.SHUT_RDWR)  # not TLS's own, which is not for two threads
 
 
 class Session:
@@ -72,7 +92,7 @@ class Session:
         self._watchdog.start()
         try:
             self._connection.connect()  # type: ignore[no-untyped-call]  # as above
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, *NONSENSE) as error:
             self.close()
             raise _explained(error) from None
 
@@ -102,7 +122,7 @@ class Session:
             if error.status_code == REJECTED:
                 return False
             raise _explained(error, text) from None
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, *NONSENSE) as error:
             raise _explained(error, text) from None
         return True
 
@@ -110,7 +130,7 @@ class Session:
         """The answer to one command, in RESP2's types. `secrets` are kept out of the error's words. TargetError."""
         try:
             return self._exchange(*words)
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, *NONSENSE) as error:
             raise _explained(error, *secrets) from None
 
     def _exchange(self, *words: str) -> Any:
@@ -118,8 +138,23 @@ class Session:
         return self._connection.read_response(timeout=self._deadline.left())
 
 
+@contextmanager
+def understood() -> Iterator[None]:
+    """For what is made of an answer. Raises TargetError UNREACHABLE where it is not what such a server says."""
+    try:
+        yield
+    except NONSENSE:
+        raise _nonsense() from None
+
+
+def _nonsense() -> TargetError:
+    return TargetError(FailureKind.UNREACHABLE, "The server does not speak the protocol.")
+
+
 def _explained(error: Exception, *secrets: str) -> TargetError:
     """What an error of redis-py means. A `ResponseError` is the server's no; most else is a broken connection."""
+    if isinstance(error, NONSENSE) and not isinstance(error, OSError):  # a bad certificate is both
+        return _nonsense()
     code = getattr(error, "status_code", None)
     words = clean(str(error), *secrets) or type(error).__name__
     if code == "NOPERM":

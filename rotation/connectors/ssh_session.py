@@ -28,6 +28,7 @@ _NOTHING_OF_OURS: Final[dict[str, Any]] = {
     "config": None, "client_keys": None, "client_host_keys": None, "agent_path": None, "agent_forwarding": False,
     "gss_host": None, "gss_kex": False, "gss_auth": False, "host_based_auth": False, "public_key_auth": False,
     "preferred_auth": "password,keyboard-interactive", "known_hosts": ([], [], []), "x509_trusted_certs": None,
+    "compression_algs": ["none"],  # a server's few bytes could become as many as it likes
 }  # fmt: skip
 
 Outcome = TypeVar("Outcome")

@@ -15,7 +15,9 @@ FORBIDDEN = [
     "169.254.169.254", "169.254.0.1", "fe80::1", "fe80::a9fe:a9fe", "fd00:ec2::254", "fd20:ce::254",
     "168.63.129.16", "100.100.100.200", "192.0.0.192", "224.0.0.1", "ff02::1", "0.0.0.0", "0.1.2.3", "::",  # noqa: S104  # nothing is bound
     "240.0.0.1", "255.255.255.255", "::ffff:169.254.169.254", "::ffff:0.0.0.0", "::ffff:224.0.0.1",
-    "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:100.100.100.200",
+    "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:100.100.100.200", "::169.254.169.254", "::ffff:0:a9fe:a9fe",
+    "64:ff9b:1::a9fe:a9fe", "fd00:ec2::23", "fd00:ec2::123", "fd00:c1::a9fe:a9fe", "fd00:42::42", "fd00:a9fe:a9fe::1",
+    "fd00:100::100:200",
 ]  # fmt: skip
 ALLOWED = ["10.1.2.3", "172.16.0.9", "192.168.1.1", "100.64.0.7", "fd12:3456::1", "1.1.1.1", "2606:4700::1111",
            "64:ff9b::a01:203", "::ffff:10.0.0.1"]  # fmt: skip
@@ -56,6 +58,18 @@ def test_loopback_is_open_only_where_the_operator_says_so(text: str) -> None:
         assert dial.forbidden(ipaddress.ip_address(text))
     with override_settings(ALLOW_LOOPBACK_TARGETS=True):
         assert dial.forbidden(ipaddress.ip_address(text)) is None
+
+
+def test_an_address_of_this_machine_is_as_good_as_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """127.0.0.1 stands in for the address of a network card: whatever the machine answers to can be bound."""
+    ours, elsewhere = ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("192.0.2.7")
+    assert (dial._is_ours(ours), dial._is_ours(elsewhere)) == (True, False)
+    monkeypatch.setattr(dial, "_is_ours", lambda ip: ip == elsewhere)
+    with override_settings(ALLOW_LOOPBACK_TARGETS=False):
+        assert dial.forbidden(elsewhere) == "this very machine (an address of its own)"
+        assert dial.forbidden(ipaddress.ip_address("192.0.2.8")) is None
+    with override_settings(ALLOW_LOOPBACK_TARGETS=True):
+        assert dial.forbidden(elsewhere) is None
 
 
 def test_a_refusal_names_the_host_the_address_and_the_reason(names: Callable[[str, list[str]], None]) -> None:

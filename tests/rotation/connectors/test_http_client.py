@@ -15,9 +15,8 @@ from urllib.parse import quote
 import pytest
 
 from rotation.connectors.base import FailureKind, Login, TargetError
-from rotation.connectors.dial import Deadline
+from rotation.connectors.dial import MAX_ANSWER_BYTES, Deadline
 from rotation.connectors.http_client import (
-    MAX_ANSWER_BYTES,
     MAX_WAIT_SECONDS,
     Answer,
     HttpClient,

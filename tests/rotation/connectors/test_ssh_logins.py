@@ -49,7 +49,7 @@ class Dialogue(asyncssh.SSHServer):
 
 
 @contextmanager
-def server(*questions: list[tuple[str, bool]], serve: Serve | None = None) -> Iterator[Ssh]:
+def server(*questions: list[tuple[str, bool]], serve: Serve | None = None, **options: Any) -> Iterator[Ssh]:
     """A connector to a server of this kind. Without questions it takes every password."""
     loop = Loop()
 
@@ -66,7 +66,7 @@ def server(*questions: list[tuple[str, bool]], serve: Serve | None = None) -> It
     async def listen() -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
             "127.0.0.1", 0, server_factory=lambda: Dialogue(questions) if questions else Open(),
-            server_host_keys=[KEY], process_factory=serve, encoding=None,
+            server_host_keys=[KEY], process_factory=serve, encoding=None, **options,
         )  # fmt: skip
 
     acceptor = loop.run(listen())
@@ -123,6 +123,14 @@ def test_a_server_that_hangs_up_or_talks_nonsense_is_unreachable(answer: bytes) 
         with pytest.raises(TargetError) as failure:
             connector(listener.getsockname()[1]).verify(PASSWORD)
         thread.join(10)
+    assert failure.value.kind is FailureKind.UNREACHABLE
+
+
+def test_nothing_is_unpacked() -> None:
+    with server(compression_algs=["none", "zlib@openssh.com"]) as ssh:
+        assert ssh.verify(PASSWORD)
+    with server(compression_algs=["zlib@openssh.com"]) as ssh, pytest.raises(TargetError) as failure:
+        ssh.verify(PASSWORD)
     assert failure.value.kind is FailureKind.UNREACHABLE
 
 
