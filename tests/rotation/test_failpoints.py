@@ -6,10 +6,8 @@ One that hung in a transaction is killed, as the task time limit does; one that 
 end and must change nothing more.
 """
 
-import os
-import signal
-import sys
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +22,7 @@ from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import MOVES, JobState
 from tests.companies import TESTS, Company, company
+from tests.rotation.failing_worker import FailingWorker, commit_without_waiting
 from tests.rotation.model_target import Server
 from tests.rotation.running import current_password
 from tests.rotation.shared_target import SharedConnector, save, shared
@@ -99,8 +98,8 @@ class Case:
 class World:
     """Acme with a leaver who knew the password of every case's account."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, worker: FailingWorker) -> None:
+        self.folder, self.worker = folder, worker
         self.acme: Company = company("acme")
         Workspace.objects.update(mass_removal_people=1000)
         self._people = 0
@@ -123,12 +122,16 @@ class World:
 
 
 @pytest.fixture
-def world(transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     SharedConnector.folder = tmp_path
     monkeypatch.setitem(connectors.REGISTRY, "shared", SharedConnector)
     monkeypatch.setattr("rotation.wake.now", lambda ids, **_: None)
     monkeypatch.setattr(settings, "LEASE_SECONDS", 0)  # the time until another worker may go on has always passed
-    return World(tmp_path)
+    commit_without_waiting()
+    worker = FailingWorker()
+    yield World(tmp_path, worker)
+    worker.stop()
+    connection.close()
 
 
 @pytest.mark.timeout(900)
@@ -147,7 +150,7 @@ def test_whatever_fails_wherever_every_rotation_ends_well(
     }
     world.prepare(cases)
     for case in cases:
-        survive(case)
+        survive(world.worker, case)
     assert not RotationJob.objects.live().exists()
     assert not Exposure.objects.exclude(outcome=Outcome.PROVED_DEAD).exists()
     assert not Offboarding.objects.filter(completed_at=None).exists()
@@ -187,21 +190,21 @@ def fail_at(places: str) -> None:
     settings.FAILPOINTS = places
 
 
-def survive(case: Case) -> None:
+def survive(worker: FailingWorker, case: Case) -> None:
     """The failure, and what comes after it."""
-    job = RotationJob.objects.get(account=case.account)
+    job, failing = RotationJob.objects.get(account=case.account), SCENARIOS[case.scenario].failing
     make_ready(case)
-    while (child := Child.run_to(job, case)) is None:  # the place comes later: in another attempt
+    while not worker.run_to(job.pk, case.place, case.action, failing=failing):  # the place comes in another attempt
         make_ready(case)
         mend(case)
     in_transaction = ">" in case.place and case.place.endswith(":before")
     if case.action == "hang" and in_transaction:
         assert jobs.claim(job.pk, worker="second") is None, case
-        child.kill()
+        worker.kill()
     go_on(case)
     assert_well(case)
     if case.action == "hang" and not in_transaction:
-        child.let_go()
+        worker.let_go()
         assert_well(case)
 
 
@@ -254,75 +257,3 @@ def assert_well(case: Case) -> None:
     assert [to for _, to in steps].count("done") == 1, case
     written = str(list(job.steps.values_list("note", "facts"))) + job.failure_detail
     assert not any(secret in written for secret in stored), case
-
-
-class Child:
-    """A worker in a process of its own, forked from this one."""
-
-    def __init__(self, pid: int, reached: int, go_on: int) -> None:
-        self.pid, self.reached, self.go_on = pid, reached, go_on
-
-    @classmethod
-    def run_to(cls, job: RotationJob, case: Case) -> "Child | None":
-        """A worker that takes the job and fails; None when it ended without having come by the place."""
-        reached_read, reached_write = os.pipe()
-        go_on_read, go_on_write = os.pipe()
-        connection.close()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reached_read)
-            os.close(go_on_write)
-            _work(job, case, reached_write, go_on_read)
-        os.close(reached_write)
-        os.close(go_on_read)
-        child = cls(pid, reached_read, go_on_write)
-        if os.read(reached_read, 1):  # nothing comes when it ends without
-            if case.action != "hang":
-                child.end(-signal.SIGKILL if case.action == "crash" else 0)
-            return child
-        child.end(0)
-        return None
-
-    def let_go(self) -> None:
-        """What hung goes on, to its end."""
-        os.write(self.go_on, b".")
-        self.end(0)
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        self.end(-signal.SIGKILL)
-
-    def end(self, wanted: int) -> None:
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self.reached)
-        os.close(self.go_on)
-        assert os.waitstatus_to_exitcode(status) == wanted
-
-
-def _work(job: RotationJob, case: Case, reached: int, go_on: int) -> None:
-    """What the child does. Never returns."""
-    fail, been_there = failpoints._ACTIONS[case.action], False
-
-    def act(name: str) -> None:
-        nonlocal been_there
-        if been_there:
-            return
-        been_there = True
-        os.write(reached, b".")
-        if case.action == "hang":
-            os.read(go_on, 1)
-        else:
-            fail(name)
-
-    code = 0
-    try:
-        failpoints._ACTIONS["act"] = act
-        extra = SCENARIOS[case.scenario].failing
-        fail_at(f"{case.place}=act" + (f",{extra}" if extra else ""))
-        engine.run(job.pk, worker="first")
-    except failpoints.Reached:
-        pass  # a task that fails: its lease ends
-    except BaseException as error:
-        print(f"{case}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
-        code = 1
-    os._exit(code)
