@@ -6,7 +6,7 @@ A provider's member operations never pass through a document, since a team may h
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,19 +33,42 @@ _TEAMS_OF: Final = """
 """
 
 
-class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
-    """A person as a SCIM User."""
+class _Resource:
+    """What people and teams have in common: the request's workspace and actor, an address, a version."""
 
     id_field = "id"
+    endpoint: str
+    obj: Any
+    many: Callable[..., list[dict[str, Any]]]
+
+    def __init__(self, obj: User | Team, request: HttpRequest | None = None) -> None:
+        super().__init__(obj, request)  # type: ignore[call-arg]  # django-scim2's mixin comes next
+        self.workspace: Workspace = request.workspace  # type: ignore[union-attr]  # set by scim.auth
+        self.actor: Actor = request.actor  # type: ignore[union-attr]
+        self.changed: set[str] = set()
+
+    @property
+    def location(self) -> str:
+        return resource_location(self.endpoint, self.obj.pk)
+
+    @property
+    def version(self) -> str:
+        return etags.of(self.obj.updated_at)
+
+    def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
+        return self.many([self.obj], projection or Projection())[0]
+
+
+class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
+    """A person as a SCIM User."""
+
+    endpoint = "Users"
     obj: User
     wishes: UserWishes
 
     def __init__(self, obj: User, request: HttpRequest | None = None) -> None:
         super().__init__(obj, request)
-        self.workspace: Workspace = request.workspace  # type: ignore[union-attr]  # set by scim.auth
-        self.actor: Actor = request.actor  # type: ignore[union-attr]
-        self.cause = f"{self.actor.label}: {request.method} from the identity provider"  # type: ignore[union-attr]
-        self.changed: set[str] = set()
+        self.cause = f"{self.actor.label}: {self.request.method} from the identity provider"
         self._leaving = False
 
     @classmethod
@@ -59,17 +82,6 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
             for user_id, user in unknown.items():
                 user.teams = teams[user_id]
         return [projection.of(documents.user_document(user, user.teams or [])) for user in users]
-
-    @property
-    def location(self) -> str:
-        return resource_location("Users", self.obj.pk)
-
-    @property
-    def version(self) -> str:
-        return etags.of(self.obj.updated_at)
-
-    def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
-        return self.many([self.obj], projection or Projection())[0]
 
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.user_wishes(document, derived_name=documents.derived_name(self.obj))
@@ -181,18 +193,12 @@ class UserAdapter(SCIMUser):  # type: ignore[misc]  # django-scim2 is untyped
         self.obj.teams = []
 
 
-class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
+class GroupAdapter(_Resource, SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
     """A team as a SCIM Group."""
 
-    id_field = "id"
+    endpoint = "Groups"
     obj: Team
     wishes: GroupWishes
-
-    def __init__(self, obj: Team, request: HttpRequest | None = None) -> None:
-        super().__init__(obj, request)
-        self.workspace: Workspace = request.workspace  # type: ignore[union-attr]  # set by scim.auth
-        self.actor: Actor = request.actor  # type: ignore[union-attr]
-        self.changed: set[str] = set()
 
     @classmethod
     def many(cls, groups: list[Team], projection: Projection) -> list[dict[str, Any]]:
@@ -206,17 +212,6 @@ class GroupAdapter(SCIMGroup):  # type: ignore[misc]  # django-scim2 is untyped
             projection.of(documents.group_document(team, members.get(team.id, nobody) if wanted else None))
             for team in groups
         ]
-
-    @property
-    def location(self) -> str:
-        return resource_location("Groups", self.obj.pk)
-
-    @property
-    def version(self) -> str:
-        return etags.of(self.obj.updated_at)
-
-    def to_dict(self, projection: Projection | None = None) -> dict[str, Any]:
-        return self.many([self.obj], projection or Projection())[0]
 
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.group_wishes(document)
