@@ -1,7 +1,8 @@
 """The contract between the rotation engine and whatever changes a password on a target.
 
-A connector is made for one login on one target and speaks to it once per call: nothing is pooled, no transaction
-is open, each call ends within `timeout` seconds. `rotation.connectors.contract` is this page as tests.
+A connector is made for one login on one target and speaks to it once per call: no transaction is open, each call ends
+within `timeout` seconds. Every `verify` logs in afresh; the session of a `change` may be kept for `close_sessions`.
+`rotation.connectors.contract` is this page as tests.
 """
 
 import json

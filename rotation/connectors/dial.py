@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -147,6 +148,8 @@ def _embedded(ip: IPAddress) -> list[ipaddress.IPv4Address]:
 
 def _look_up(host: str, port: int, deadline: Deadline) -> list[IPAddress]:
     """The resolver's answer, waited for no longer than the call lasts: getaddrinfo knows no time limit itself."""
+    with suppress(ValueError):
+        return [ipaddress.ip_address(host)]
     answers: queue.SimpleQueue[list[IPAddress] | OSError | UnicodeError] = queue.SimpleQueue()
 
     def ask() -> None:

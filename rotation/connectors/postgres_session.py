@@ -9,6 +9,7 @@ import importlib.util
 import re
 import select
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -19,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from rotation.connectors import dial
 from rotation.connectors.base import FailureKind, Login, TargetError
+from rotation.connectors.postgres_scram import ScramKeys
 from rotation.connectors.secrecy import clean, text_of
 
 SslMode = Literal["disable", "prefer", "require", "verify-full"]
@@ -73,7 +75,7 @@ class Server:
 
 
 class Session:
-    """An authenticated connection in autocommit, closed at the end of its `with` block."""
+    """An authenticated connection in autocommit, closed at the end of its `with` block. Each call has a deadline."""
 
     def __init__(self, connection: pq.abc.PGconn, deadline: dial.Deadline) -> None:
         self._connection = connection
@@ -95,56 +97,74 @@ class Session:
 
         Someone who knew the password may have put functions of their own in front of the server's.
         """
-        milliseconds = max(1, int(self._deadline.left() * 1000))
-        for statement in (
-            "SET ROLE NONE",
-            "SET search_path = pg_catalog",
-            "SET default_transaction_read_only = off",
-            f"SET statement_timeout = {milliseconds}",
-        ):
-            self.query(statement.encode())
+        self.run(
+            "SET ROLE NONE; SET search_path = pg_catalog; SET default_transaction_read_only = off;"
+            f" SET statement_timeout = {self._milliseconds_left()}"
+        )
+
+    def go_on(self, deadline: dial.Deadline) -> None:
+        """Use it for another call. Raises TargetError when the connection is gone."""
+        self._deadline = deadline
+        self.run(f"SET statement_timeout = {self._milliseconds_left()}")
 
     def verifier(self, username: str, password: str) -> str:
-        """The SCRAM-SHA-256 verifier (RFC 5803), computed here: the server never sees the password."""
+        """The SCRAM-SHA-256 verifier (RFC 5803), computed by libpq: the server never sees the password."""
         return self._connection.encrypt_password(password.encode(), username.encode(), b"scram-sha-256").decode()
+
+    def run(self, statements: str) -> None:
+        """Constant statements without values and rows, in one round trip. Raises TargetError."""
+        self._answer(lambda: self._connection.send_query(statements.encode()), ())
 
     def query(self, statement: bytes, *values: str, secrets: tuple[str, ...] = ()) -> list[list[str | None]]:
         """The rows of one statement, as text. `secrets` are kept out of the error's words. Raises TargetError."""
-        try:
-            result = self._result(statement, values)
-        except psycopg.Error as error:
-            raise TargetError(FailureKind.UNREACHABLE, f"The connection broke: {clean(str(error), *secrets)}") from None
-        if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-            raise _statement_failed(result, secrets)
+        encoded = [value.encode() for value in values]
+        result = self._answer(lambda: self._connection.send_query_params(statement, encoded), secrets)
         return [[_text(result, row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
 
-    def _result(self, statement: bytes, values: tuple[str, ...]) -> pq.abc.PGresult:
+    def _milliseconds_left(self) -> int:
+        return max(1, int(self._deadline.left() * 1000))
+
+    def _answer(self, send: Callable[[], None], secrets: tuple[str, ...]) -> pq.abc.PGresult:
+        """What the server says to what is sent. Raises TargetError for its no, and where none is heard."""
+        try:
+            results = self._results(send)
+        except psycopg.Error as error:
+            raise TargetError(FailureKind.UNREACHABLE, f"The connection broke: {clean(str(error), *secrets)}") from None
+        for result in results:
+            if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+                raise _statement_failed(result, secrets)
+        return results[-1]
+
+    def _results(self, send: Callable[[], None]) -> list[pq.abc.PGresult]:
         connection = self._connection
         connection.nonblocking = 1
-        connection.send_query_params(statement, [value.encode() for value in values])
+        send()
         while connection.flush():
             _await(connection, write=True, deadline=self._deadline)
-        while True:
-            connection.consume_input()
-            if not connection.is_busy():
-                break
-            _await(connection, write=False, deadline=self._deadline)
-        result = connection.get_result()
-        if result is None:
+        results = []
+        while (result := self._next_result()) is not None:
+            results.append(result)
+        if not results:
             raise psycopg.OperationalError("the server gave no answer")
-        while connection.get_result() is not None:  # the end mark, which is here already
-            continue
-        return result
+        return results
+
+    def _next_result(self) -> pq.abc.PGresult | None:
+        connection = self._connection
+        while connection.is_busy():
+            _await(connection, write=False, deadline=self._deadline)
+            connection.consume_input()
+        return connection.get_result()
 
 
-def log_in(server: Server, login: Login, *, deadline: dial.Deadline) -> Session:
+def log_in(server: Server, login: Login, *, deadline: dial.Deadline, keys: ScramKeys | None = None) -> Session:
     """A fresh login. Never sends an empty password, nor any password as plain text.
 
+    With the `keys` of the password it is accepted only where the server stores the verifier made with them.
     Raises WrongPassword, NotAdmitted, or TargetError: UNREACHABLE when no server judged the password, PERMISSION
     when the server lets nobody in from here or would let everybody in (`trust`). Invalid for an empty password.
     """
     address = dial.resolve(server.host, server.port, deadline=deadline)
-    connection = pq.PGconn.connect_start(_conninfo(server, login, address).encode())
+    connection = pq.PGconn.connect_start(_conninfo(server, login, address, keys).encode())
     session = Session(connection, deadline)
     try:
         _poll(connection, deadline)
@@ -158,14 +178,15 @@ def log_in(server: Server, login: Login, *, deadline: dial.Deadline) -> Session:
     return session
 
 
-def _conninfo(server: Server, login: Login, address: dial.Address) -> str:
+def _conninfo(server: Server, login: Login, address: dial.Address, keys: ScramKeys | None) -> str:
     """`host` is only the name for TLS here; the connection goes to `hostaddr`. Nothing is left to PG… variables."""
-    certificates = {"sslrootcert": _root_certificates()} if server.sslmode == "verify-full" else {}
+    more = {"sslrootcert": _root_certificates()} if server.sslmode == "verify-full" else {}
+    more |= keys.for_libpq if keys else {}
     return make_conninfo(
         host=server.host, hostaddr=address.ip, port=address.port, dbname=server.database, user=login.username,
         password=text_of(login.password), sslmode=server.sslmode, sslcertmode="disable", gssencmode="disable",
         require_auth=REQUIRED_AUTHENTICATION, application_name="cerby", client_encoding="UTF8",
-        target_session_attrs="any", **certificates,
+        target_session_attrs="any", **more,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from rotation.connectors.base import FailureKind, Login, TargetError
 from rotation.connectors.contract import ConnectorContract, random_password, until
 from rotation.connectors.dial import Deadline
 from rotation.connectors.postgres import Postgres
+from rotation.connectors.postgres_scram import ScramKeys
 from rotation.connectors.postgres_session import Server, Session, log_in
 from tests.rotation.connectors.postgres_target import TIMEOUT, PostgresTarget
 from tests.rotation.connectors.tls import TlsFront, self_signed
@@ -238,6 +239,85 @@ def test_a_session_that_does_not_end_is_not_called_closed(target: PostgresTarget
     assert until(lambda: not session.is_alive())
     assert target.connector(username).close_sessions(new=old, admin=target.admin).sessions == 0
     session.close()
+
+
+# The session that changed the password, and the keys of the new one
+
+
+def with_password(target: PostgresTarget, username: str, password: Secret) -> None:
+    """Set it as somebody else would: under a salt that we do not know."""
+    with psycopg.connect(target.addresses.postgres_admin_url) as connection:
+        stored = connection.pgconn.encrypt_password(password.reveal().encode(), b"", b"scram-sha-256").decode()
+    target.alter(username, f"PASSWORD '{stored}'")
+
+
+def test_sessions_are_ended_by_the_login_that_made_the_change(target: PostgresTarget, old: Secret, new: Secret) -> None:
+    admin_password = random_password()
+    admin = Login(target.make_login(admin_password, "LOGIN SUPERUSER"), admin_password)
+    username = target.make_login(old)
+    session, connector = target.open_session(username, old), target.connector(username)
+    connector.change(new, current=None, admin=admin)
+    target.alter(admin.username, "NOLOGIN")  # no further login is made
+    assert connector.close_sessions(new=new, admin=admin).sessions == 1
+    assert until(lambda: not session.is_alive())
+    session.close()
+
+
+@pytest.mark.parametrize("by_admin", [True, False])
+def test_a_kept_session_that_was_cut_is_replaced_by_a_login(
+    target: PostgresTarget, old: Secret, new: Secret, by_admin: bool
+) -> None:
+    username = target.make_login(old)
+    session, connector = target.open_session(username, old), target.connector(username)
+    connector.change(new, current=old, admin=target.admin if by_admin else None)
+    target.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'cerby' AND datname = 'postgres' AND pid <> pg_backend_pid()"
+    )
+    assert connector.close_sessions(new=new, admin=target.admin if by_admin else None).sessions == 1
+    assert until(lambda: not session.is_alive())
+    session.close()
+
+
+def test_nothing_stays_open_behind_a_connector_that_is_closed(target: PostgresTarget, old: Secret, new: Secret) -> None:
+    username = target.make_login(old)
+    connector = target.connector(username)
+    connector.change(new, current=old, admin=None)
+    connector.close()
+    open_ones = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'app %'"
+    assert until(lambda: target.execute(open_ones) == [(0,)])
+
+
+def test_a_new_password_set_anew_by_somebody_else_is_still_accepted(
+    target: PostgresTarget, old: Secret, new: Secret
+) -> None:
+    username = target.make_login(old)
+    connector = target.connector(username)
+    connector.change(new, current=old, admin=None)
+    with_password(target, username, new)
+    assert connector.verify(new)
+    with_password(target, username, old)
+    assert not connector.verify(new)
+    assert connector.verify(old)
+
+
+def test_the_keys_prove_no_other_password(target: PostgresTarget, old: Secret, new: Secret) -> None:
+    connector = target.connector(target.make_login(old))
+    connector.change(new, current=old, admin=None)
+    assert not connector.verify(Secret(new.reveal()[:-1]))
+    assert not connector.verify(old)
+    assert connector.verify(new)
+
+
+@pytest.mark.parametrize("text", ["plain", " a\x01b ", "pässwörd", "ﬁve\u00ad", "密码", "\u00a0"])
+def test_what_is_derived_here_is_what_libpq_derives(target: PostgresTarget, old: Secret, text: str) -> None:
+    """SASLprep (RFC 4013) included, which only what is beyond ASCII needs."""
+    username = target.make_login(old)
+    connector = target.connector(username)
+    connector.change(Secret(text), current=old, admin=None)
+    assert connector.verify(Secret(text))
+    assert target.connector(username).verify(Secret(text))
+    assert (ScramKeys.derived(text) is not None) == text.isascii()
 
 
 # What somebody who knew the password may have prepared
