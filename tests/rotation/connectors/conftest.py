@@ -10,7 +10,7 @@ import pytest
 from cerby.engines import Addresses, Engines
 from rotation.connectors.contract import random_password
 from tests import boot
-from tests.rotation.connectors import ldap_target, linux_machine, ssh_target
+from tests.rotation.connectors import ldap_target, linux_machine, mariadb_target, ssh_target
 from tests.rotation.connectors.ssh_proxy import Loop
 from workspace.crypto import Secret
 
@@ -62,4 +62,10 @@ def ssh_servers() -> Iterator[ssh_target.SshTarget]:
 @pytest.fixture(scope="session")
 def ldap_server() -> Iterator[ldap_target.LdapTarget]:
     with ldap_target.server() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[mariadb_target.MariaDbTarget]:
+    with mariadb_target.server() as found:
         yield found

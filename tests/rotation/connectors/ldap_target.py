@@ -17,7 +17,7 @@ from rotation.connectors.contract import random_password, until
 from rotation.connectors.dial import Deadline
 from rotation.connectors.ldap import Ldap
 from rotation.connectors.ldap_session import SUCCESS, Server, Session
-from tests.rotation.connectors import needs
+from tests.rotation.connectors import documented, needs
 from tests.rotation.connectors.tls import self_signed
 from workspace.crypto import Secret
 
@@ -25,7 +25,6 @@ TIMEOUT: Final = 20.0
 SUFFIX: Final = "dc=example,dc=org"
 ADMIN: Final = f"cn=cerby,{SUFFIX}"
 PEOPLE: Final = f"ou=people,{SUFFIX}"
-# The admin's rights are those that docs/connectors/ldap.md tells an administrator to give.
 _CONFIG: Final = """
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -47,12 +46,11 @@ suffix "{suffix}"
 directory {home}/data
 rootdn "cn=root,{suffix}"
 rootpw {rootpw}
-access to attrs=userPassword,unicodePwd,pwdReset,pwdAccountLockedTime
+{rights}
+access to attrs=unicodePwd
   by dn.exact="{admin}" write
   by self write
-  by anonymous auth
 access to *
-  by dn.exact="{admin}" read
   by self read
 overlay ppolicy
 ppolicy_default "cn=default,{suffix}"
@@ -111,6 +109,8 @@ class LdapTarget:
     port: int
     tls_port: int
     host: str = "127.0.0.1"
+    rights: list[str] = field(default_factory=lambda: documented.block("ldap"))
+    """What the directory lets the admin do, and everybody with their own password."""
     kind = Ldap
     change_marker = b"1.3.6.1.4.1.4203.1.11.1"
     wrong_settings: dict[str, Any] = field(
@@ -195,11 +195,14 @@ class LdapTarget:
 
 
 @contextmanager
-def server(*options: str, is_lock_told: bool = True) -> Iterator[LdapTarget]:
-    """A slapd with a password policy; `options` are lines of its configuration. As root it runs as nobody."""
+def server(*options: str, is_lock_told: bool = True, rights: list[str] | None = None) -> Iterator[LdapTarget]:
+    """A slapd with a password policy; `options` are lines of its configuration, `rights` other ones than those that the
+    documentation asks for. As root it runs as nobody.
+    """
     home = Path(tempfile.mkdtemp(prefix="cerby-slapd-"))
     admin, root = Login(ADMIN, random_password()), Login(f"cn=root,{SUFFIX}", random_password())
     target = LdapTarget(home, admin, root, needs.free_port(), needs.free_port())
+    target.rights = target.rights if rights is None else rights
     try:
         _lay_out(target, options, is_lock_told)
         with _running(target):
@@ -214,6 +217,7 @@ def _lay_out(target: LdapTarget, options: tuple[str, ...], is_lock_told: bool) -
     config = _CONFIG.format(
         home=home, pem=self_signed(home, "localhost"), suffix=SUFFIX, admin=ADMIN, options="\n".join(options),
         rootpw=target.root.password.reveal(), lock="ppolicy_use_lockout" if is_lock_told else "",
+        rights="\n".join(target.rights),
     )  # fmt: skip
     entries = _ENTRIES.format(suffix=SUFFIX, people=PEOPLE, admin=ADMIN, password=target.admin.password.reveal())
     (home / "slapd.conf").write_text(config)

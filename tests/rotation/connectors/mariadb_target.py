@@ -16,7 +16,7 @@ from rotation.connectors.base import Login, validated
 from rotation.connectors.contract import random_password
 from rotation.connectors.mariadb import MariaDb
 from rotation.connectors.mariadb_hashes import ed25519, native
-from tests.rotation.connectors import needs
+from tests.rotation.connectors import documented, needs
 from tests.rotation.connectors.servers import dropped, private_folder, running
 from tests.rotation.connectors.tls import self_signed
 from workspace.crypto import Secret
@@ -24,8 +24,6 @@ from workspace.crypto import Secret
 TIMEOUT = 20.0
 ACCOUNT = "mysql" if os.geteuid() == 0 else ""
 PACKAGE = "mariadb-server"
-RIGHTS = ("CREATE USER, PROCESS, CONNECTION ADMIN ON *.*", "SELECT ON mysql.*")
-"""What docs/connectors/mariadb.md asks for."""
 
 
 class MariaDbSession:
@@ -60,7 +58,7 @@ class MariaDbTarget:
     host: str = "127.0.0.1"
     kind = MariaDb
     change_marker = b"'*"  # the beginning of a hash, which stands in ALTER USER and SET PASSWORD alike
-    admin: Login = field(default_factory=lambda: Login("targets admin", random_password()))
+    admin: Login = field(default_factory=lambda: Login("targets-admin", random_password()))
     wrong_settings: dict[str, Any] = field(
         default_factory=lambda: {
             "host": "a,b", "port": 70000, "user_host": "", "ssl_mode": "allow", "certificate_sha256": "abc",
@@ -96,7 +94,7 @@ class MariaDbTarget:
     def execute(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
         """As the superuser, over the server's socket."""
         with self._superuser() as connection, connection.cursor() as cursor:
-            cursor.execute(statement, values)
+            cursor.execute(statement, values or None)
             return list(cursor.fetchall())
 
     def open_session(self, username: str, password: Secret) -> MariaDbSession:
@@ -143,11 +141,9 @@ class MariaDbTarget:
         return False
 
     def prepare(self) -> None:
-        """The administering account, with the rights that it is documented to need."""
-        password = native(self.admin.password.reveal())
-        self.execute("CREATE USER %s@'%%' IDENTIFIED BY PASSWORD %s", self.admin.username, password)
-        for rights in RIGHTS:
-            self.execute(f"GRANT {rights} TO %s@'%%'", self.admin.username)
+        """The administering account, as its documentation has it made."""
+        for statement in documented.block("mariadb", "sql"):
+            self.execute(statement.replace("…", self.admin.password.reveal()))
 
     def _superuser(self) -> "pymysql.Connection[Any]":
         return pymysql.connect(unix_socket=str(self.folder / "s"), user="root", autocommit=True, ssl_disabled=True)

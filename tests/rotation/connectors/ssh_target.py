@@ -15,19 +15,13 @@ import asyncssh
 from rotation.connectors.base import Login, validated
 from rotation.connectors.contract import random_password, until
 from rotation.connectors.ssh import Ssh
-from tests.rotation.connectors import needs
+from tests.rotation.connectors import documented, needs
 from tests.rotation.connectors.linux_machine import LinuxMachine
 from tests.rotation.connectors.ssh_proxy import Loop
 from workspace.crypto import Secret
 
 TIMEOUT: Final = 20.0
 ADMIN: Final = "cerby-admin"
-# What docs/connectors/ssh.md tells an administrator to write into /etc/sudoers.d.
-SUDOERS: Final = """
-Cmnd_Alias CERBY = /usr/sbin/chpasswd "", /usr/bin/passwd -S *, /usr/bin/chage -l *, /usr/bin/pkill -KILL -u *, \\
-    /usr/bin/loginctl terminate-user *
-cerby-admin ALL=(root) NOPASSWD: CERBY
-"""
 
 
 class SshSession:
@@ -178,7 +172,7 @@ def servers(machine: LinuxMachine, loop: Loop) -> Iterator[SshTarget]:
     (machine.home / "host_key").chmod(0o600)
     (machine.home / "sudo.log").touch()
     defaults = f"Defaults logfile={machine.home}/sudo.log\n"
-    machine.etc("sudoers.d/cerby").write_text(defaults + SUDOERS)
+    machine.etc("sudoers.d/cerby").write_text(defaults + "\n".join(documented.block("ssh")) + "\n")
     machine.etc("sudoers.d/cerby").chmod(0o440)
     machine.edit("pam.d/sshd", r"^(session\s+)required(\s+pam_loginuid.so)", r"\1optional\2")  # not in containers
     admin, root = Login(ADMIN, random_password()), Login("root", random_password())
