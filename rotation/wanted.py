@@ -18,7 +18,7 @@ PRIVILEGED, ORDINARY, ROUTINE = 0, 1, 2
 """How urgent a job is, before the number of its exposures and its age."""
 
 _TARGETS: Final = """
-SELECT DISTINCT connector, target::text FROM workspace_account WHERE id = ANY(%(accounts)s)
+SELECT DISTINCT connector, target::text FROM workspace_account WHERE id = ANY(%(accounts)s::uuid[])
 """
 
 # A job under way takes over what its account's open exposures ask for. Their number is looked up for each account: with
@@ -29,7 +29,7 @@ INSERT INTO rotation_rotationjob AS j (
     id, workspace_id, account_id, cause, state, resume_state, priority, exposures, target, requested_at,
     next_attempt_at, leased_by, fence, failures, policy_refusals, failure_code, failure_detail, hold_id, held_until,
     sessions_closed, follow_ups)
-SELECT {bulk.UUID7}, %(workspace)s, a.id, %(cause)s, 'queued', '',
+SELECT {bulk.NEXT_KEY}, %(workspace)s, a.id, %(cause)s, 'queued', '',
        CASE WHEN %(routine)s AND e.number = 0 THEN {ROUTINE} WHEN a.is_privileged THEN {PRIVILEGED} ELSE {ORDINARY} END,
        e.number,
        coalesce(%(targets)s::jsonb ->> (a.connector || ' ' || a.target::text), ''), %(now)s,
@@ -50,13 +50,13 @@ SELECT count(*) FILTER (WHERE is_new),
 
 _MOST_URGENT: Final = """
 SELECT id FROM rotation_rotationjob
- WHERE account_id = ANY(%(accounts)s) AND state NOT IN ('done', 'cancelled') AND held_until IS NULL
+ WHERE account_id = ANY(%(accounts)s::uuid[]) AND state NOT IN ('done', 'cancelled') AND held_until IS NULL
  ORDER BY priority, exposures DESC, requested_at LIMIT %(number)s
 """
 
 _END_HOLDS: Final = """
 UPDATE rotation_rotationjob SET hold_id = NULL, held_until = NULL
- WHERE account_id = ANY(%(accounts)s) AND held_until IS NOT NULL AND state NOT IN ('done', 'cancelled')
+ WHERE account_id = ANY(%(accounts)s::uuid[]) AND held_until IS NOT NULL AND state NOT IN ('done', 'cancelled')
 """
 
 
@@ -75,16 +75,16 @@ def write(
 
     New ones wait with the `hold`; without one, those that waited do not any more.
     """
-    accounts = list(account_ids)
-    if not accounts:
+    if not account_ids:
         return Written(True, [])
+    accounts = statements.array(account_ids)
     values: dict[str, Any] = {
-        "workspace": workspace.pk, "accounts": accounts, "cause": cause[:200], "routine": routine,
-        "now": timezone.now(), "targets": Jsonb(_keys(accounts)),
+        "first_key": bulk.first_key(), "workspace": workspace.pk, "accounts": accounts, "cause": cause[:200],
+        "routine": routine, "now": timezone.now(), "targets": Jsonb(_keys(accounts)),
         "hold": hold.pk if hold else None, "held_until": hold.held_until if hold else None,
     }  # fmt: skip
     new, first = statements.rows(_WRITE, values)[0]
-    if new == len(accounts):
+    if new == len(account_ids):
         return Written(True, first if hold is None else [])
     if hold is None:
         statements.run(_END_HOLDS, {"accounts": accounts})
@@ -92,7 +92,7 @@ def write(
     return Written(False, [row[0] for row in found])
 
 
-def _keys(account_ids: list[UUID]) -> dict[str, str]:
+def _keys(accounts: str) -> dict[str, str]:
     """The key of each target that the accounts name, by connector and address; many accounts share one."""
-    named = statements.rows(_TARGETS, {"accounts": account_ids})
+    named = statements.rows(_TARGETS, {"accounts": accounts})
     return {f"{connector} {target}": targets.key(connector, json.loads(target)) for connector, target in named}

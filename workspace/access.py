@@ -192,30 +192,26 @@ WITH access AS (
            least(coalesce(g.ended_at, 'infinity'), coalesce(m.left_at, 'infinity'))
       FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
      WHERE m.user_id = ANY(%(users)s)
-), seen AS (
-    SELECT r.user_id, r.version_id, r.account_id, min(r.at) AS at
-      FROM workspace_reveal r JOIN workspace_secretversion v ON v.id = r.version_id
-     WHERE r.user_id = ANY(%(users)s) AND v.proved_dead_at IS NULL GROUP BY r.user_id, r.version_id, r.account_id
 ), known AS (
-    SELECT access.user_id, v.id, min(greatest(access.since, v.visible_from)) AS since
+    SELECT access.user_id, access.account_id, v.id, v.number, greatest(access.since, v.visible_from) AS since,
+           NULL::timestamptz AS revealed_at
       FROM access CROSS JOIN LATERAL (
-           SELECT id, visible_from, visible_until FROM workspace_secretversion
+           SELECT id, number, visible_from, visible_until FROM workspace_secretversion
             WHERE account_id = access.account_id AND proved_dead_at IS NULL AND visible_from IS NOT NULL OFFSET 0) v
      WHERE (%(accounts)s::uuid[] IS NULL OR access.account_id = ANY(%(accounts)s)) AND access.since < access.until
        AND access.since < coalesce(v.visible_until, 'infinity') AND v.visible_from < access.until
-     GROUP BY access.user_id, v.id
     UNION ALL
-    SELECT user_id, version_id, at FROM seen
-     WHERE %(accounts)s::uuid[] IS NULL OR account_id = ANY(%(accounts)s)
+    SELECT r.user_id, r.account_id, v.id, v.number, r.at, r.at
+      FROM workspace_reveal r JOIN workspace_secretversion v ON v.id = r.version_id
+     WHERE r.user_id = ANY(%(users)s) AND v.proved_dead_at IS NULL
+       AND (%(accounts)s::uuid[] IS NULL OR r.account_id = ANY(%(accounts)s))
+), newest AS (
+    SELECT DISTINCT ON (user_id, account_id) user_id, account_id, id, min(since) AS since,
+           min(min(revealed_at)) OVER (PARTITION BY user_id, account_id) AS revealed_at
+      FROM known GROUP BY user_id, account_id, id, number ORDER BY user_id, account_id, number DESC
 )
-SELECT DISTINCT ON (known.user_id, v.account_id) known.user_id, v.account_id, v.id, min(known.since),
-       (SELECT min(seen.at) FROM seen WHERE seen.account_id = v.account_id AND seen.user_id = known.user_id),
-       account.is_privileged
-  FROM known
-  JOIN workspace_secretversion v ON v.id = known.id
-  JOIN workspace_account account ON account.id = v.account_id
- GROUP BY known.user_id, v.account_id, v.id, v.number, account.is_privileged
- ORDER BY known.user_id, v.account_id, v.number DESC
+SELECT newest.user_id, newest.account_id, newest.id, newest.since, newest.revealed_at, account.is_privileged
+  FROM newest JOIN workspace_account account ON account.id = newest.account_id
 """
 
 # Who of these people, all with access, reaches which of these accounts now.

@@ -13,10 +13,9 @@ from uuid_utils.compat import uuid7
 from workspace import statements
 
 IGNORE: Final = "ON CONFLICT DO NOTHING"
-UUID7: Final = """encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) PLACING
-    substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1),
-    'hex')::uuid"""
-"""A key as `uuid7` makes them (RFC 9562), in SQL: PostgreSQL has a function for it from 18 on."""
+NEXT_KEY: Final = "overlay(%(first_key)s::text PLACING lpad(to_hex(row_number() OVER ()), 8, '0') FROM 29)::uuid"
+"""SQL: keys that follow one of `first_key`'s, row by row (RFC 9562, section 6.2, method 2). Random ones take PostgreSQL
+five times as long, and are inserted all over the index."""
 
 
 def insert(
@@ -59,3 +58,8 @@ def _type(field: Any) -> str:
     """The column's type without its length, which the table enforces."""
     target = field.target_field if field.remote_field else field
     return "text" if isinstance(target, models.CharField) else str(target.db_type(connection))
+
+
+def first_key() -> str:
+    """What NEXT_KEY counts on from."""
+    return str(uuid7())

@@ -26,6 +26,7 @@ _SETTINGS = {
     "unix_socket_directories": "",  # TCP is the only way in
     "max_connections": "200",
     "shared_buffers": "64MB",
+    "wal_buffers": "16MB",
     "min_wal_size": "80MB",
     "max_wal_size": "512MB",
     "jit": "off",

@@ -18,16 +18,18 @@ from workspace.transactions import atomic
 
 # What the policy leaves alone is written down as left, and closed: it is an exception to show, not work to do.
 _OPEN: Final = f"""
+WITH written AS (
 INSERT INTO rotation_exposure (
     id, workspace_id, offboarding_id, user_id, account_id, version_id, known_since, revealed_at, opened_at, closed_at,
     outcome, accepted_reason)
-SELECT {bulk.UUID7}, %(workspace)s, %(offboarding)s, known.user_id, known.account_id, known.version_id, known.since,
+SELECT {bulk.NEXT_KEY}, %(workspace)s, %(offboarding)s, known.user_id, known.account_id, known.version_id, known.since,
        known.revealed_at, %(now)s, CASE WHEN rotates THEN NULL ELSE %(now)s::timestamptz END,
        CASE WHEN rotates THEN '' ELSE 'left_by_policy' END, ''
   FROM ({access.COULD_HAVE_KNOWN}) AS known (user_id, account_id, version_id, since, revealed_at, is_privileged)
  CROSS JOIN LATERAL (SELECT CASE %(policy)s WHEN 'privileged' THEN known.is_privileged WHEN 'all' THEN true
                             WHEN 'revealed' THEN known.revealed_at IS NOT NULL ELSE false END) AS policy (rotates)
-RETURNING account_id, closed_at IS NULL
+RETURNING account_id, closed_at IS NULL AS rotates)
+SELECT count(*), array_agg(account_id ORDER BY account_id) FILTER (WHERE rotates) FROM written
 """  # noqa: S608  # constants
 
 
@@ -60,11 +62,11 @@ NOTHING: Final = Opened(0, [])
 def open_for(offboarding: Offboarding) -> Opened:
     """One exposure for each account the person could have known, in one statement; before their access is ended."""
     policy = RotationPolicy(offboarding.workspace.rotation_policy)
-    written = statements.rows(_OPEN, {
-        "workspace": offboarding.workspace_id, "offboarding": offboarding.pk, "users": [offboarding.user_id],
-        "accounts": None, "now": timezone.now(), "policy": policy,
-    })  # fmt: skip
-    return Opened(len(written), sorted(account_id for account_id, rotates in written if rotates))
+    known, rotating = statements.rows(_OPEN, {
+        "first_key": bulk.first_key(), "workspace": offboarding.workspace_id, "offboarding": offboarding.pk,
+        "users": [offboarding.user_id], "accounts": None, "now": timezone.now(), "policy": policy,
+    })[0]  # fmt: skip
+    return Opened(known, rotating or [])
 
 
 def write(known: Collection[Knowledge], **columns: Any) -> int:

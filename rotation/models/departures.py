@@ -54,10 +54,11 @@ class Exposure(TenantModel):
     it opens again, or that the target's word is all the proof there is.
     """
 
-    # A departure writes as many as it takes while Okta waits. Its rows are held to their workspace by composite foreign
-    # keys, which say all that these would; indexes are left out where another one begins with the column.
+    # A departure writes as many as it takes while Okta waits. Composite foreign keys say all that these would, and
+    # more: (workspace, account, version) is a version, (workspace, user, offboarding) an offboarding; with a loss it
+    # is (workspace, loss) and (workspace, user). No index where another one begins with the column.
     workspace = models.ForeignKey(
-        Workspace, on_delete=models.PROTECT, editable=False, related_name="+", db_constraint=False
+        Workspace, on_delete=models.PROTECT, editable=False, related_name="+", db_constraint=False, db_index=False
     )
     offboarding = models.ForeignKey(
         Offboarding, on_delete=models.PROTECT, null=True, related_name="exposures", db_constraint=False, db_index=False
@@ -67,14 +68,17 @@ class Exposure(TenantModel):
     )
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
-    version = models.ForeignKey(SecretVersion, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
+    version = models.ForeignKey(
+        SecretVersion, on_delete=models.PROTECT, related_name="exposures", db_constraint=False, db_index=False
+    )
     known_since = models.DateTimeField()
     revealed_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
     closed_by = models.ForeignKey(
-        "RotationJob", on_delete=models.PROTECT, null=True, related_name="closed_exposures", db_index=False
-    )
+        "RotationJob", on_delete=models.PROTECT, null=True, related_name="closed_exposures", db_constraint=False,
+        db_index=False,
+    )  # fmt: skip
     outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True)
     accepted_by = models.JSONField(null=True)
     accepted_until = models.DateTimeField(null=True)
@@ -103,6 +107,7 @@ class Exposure(TenantModel):
             ),
         ]
         indexes = [
+            models.Index("workspace", "opened_at", name="exposure_recent"),
             models.Index("account", condition=Q(closed_at=None), name="exposure_open"),
             models.Index("closed_by", condition=Q(closed_by__isnull=False), name="exposure_closed_by"),
             models.Index("accepted_until", condition=Q(outcome=Outcome.RISK_ACCEPTED), name="exposure_accepted"),

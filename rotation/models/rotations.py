@@ -37,7 +37,7 @@ class RotationJob(TenantModel):
     state = models.CharField(max_length=15, choices=JobState.choices, default=JobState.QUEUED)
     resume_state = models.CharField(max_length=15, choices=JobState.choices, blank=True)
     candidate = models.ForeignKey(
-        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False
     )
     priority = models.PositiveSmallIntegerField(default=1)
     exposures = models.PositiveIntegerField(default=0)
@@ -52,10 +52,12 @@ class RotationJob(TenantModel):
     policy_refusals = models.PositiveSmallIntegerField(default=0)
     failure_code = models.CharField(max_length=40, blank=True)
     failure_detail = models.CharField(max_length=500, blank=True)
-    hold = models.ForeignKey("MassRemoval", on_delete=models.PROTECT, null=True, related_name="jobs", db_index=False)
+    hold = models.ForeignKey(
+        "MassRemoval", on_delete=models.PROTECT, null=True, related_name="jobs", db_constraint=False, db_index=False
+    )
     held_until = models.DateTimeField(null=True)
     admin_version = models.ForeignKey(
-        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+", db_index=False,
+        SecretVersion, on_delete=models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False,
         help_text="The admin account's password that the target rejected.",
     )  # fmt: skip
     asked_at = models.DateTimeField(null=True)

@@ -116,6 +116,16 @@ def test_what_a_person_could_have_known_is_one_statement(acme: Company, django_a
         assert len(access.could_have_known(acme.member)) == 6
 
 
+def test_the_newest_version_counts_with_the_first_look_at_any(acme: Company) -> None:
+    access.reveal(acme.account, acme.member, actor=TESTS)
+    accounts.store_password(acme.account, Secret("second"), actor=TESTS)
+    access.reveal(acme.account, acme.member, actor=TESTS)
+    looks = list(Reveal.objects.filter(user=acme.member).order_by("at"))
+    (known,) = access.could_have_known(acme.member)
+    assert [look.version.number for look in looks] == [1, 2]
+    assert (known.version_id, known.revealed_at) == (looks[1].version_id, looks[0].at)
+
+
 def test_whoever_typed_a_password_knows_it_without_any_grant(acme: Company, rival: Company) -> None:
     accounts.store_password(acme.account, Secret("typed"), actor=Actor.person(acme.owner))
     (item,) = access.could_have_known(acme.owner)

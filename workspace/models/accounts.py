@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from workspace.models.people import Team, User
-from workspace.models.tenancy import TenantModel, TenantQuerySet
+from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
 
 
 class CharacterClass(models.TextChoices):
@@ -169,9 +169,20 @@ class Grant(TenantModel):
     A guest's grant has an `expires_at`: from then on it lets nobody in, and the sweep writes its end down.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="grants")
-    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
+    # A departure ends as many as it takes while Okta waits, and each index is written again for each of them. Composite
+    # foreign keys hold the rows to their workspace; (workspace, id), which one refers to, begins with the workspace.
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, editable=False, related_name="+", db_constraint=False, db_index=False
+    )
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="grants", db_constraint=False)
+    user = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="grants", db_constraint=False,
+        db_index=False,
+    )  # fmt: skip
+    team = models.ForeignKey(
+        Team, on_delete=models.PROTECT, null=True, blank=True, related_name="grants", db_constraint=False,
+        db_index=False,
+    )  # fmt: skip
     role = models.CharField(max_length=12, choices=GrantRole.choices, default=GrantRole.COLLABORATOR)
     granted_at = models.DateTimeField(default=timezone.now, editable=False)
     granted_by = models.JSONField(default=dict, editable=False)
@@ -200,6 +211,8 @@ class Grant(TenantModel):
                 "expires_at", condition=Q(ended_at=None, expires_at__isnull=False), name="grant_expiring"
             ),
             models.Index("ended_at", condition=Q(role=GrantRole.OWNER), name="grant_owner_ended"),
+            models.Index("user", condition=Q(user__isnull=False), name="grant_of_user"),
+            models.Index("team", condition=Q(team__isnull=False), name="grant_of_team"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from rotation.departures import exposures, offboarding
-from rotation.models import Exposure, Offboarding, Outcome, RotationJob
+from rotation.models import AccessLoss, Exposure, LossKind, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
 from workspace import access, accounts, teams
@@ -124,8 +124,45 @@ def test_a_person_whose_exposures_are_open_is_not_purged_unless_told(acme: Compa
     assert User.objects.get(pk=acme.member.pk).purged_at is not None
 
 
-def test_an_exposure_never_crosses_workspaces_in_the_database(acme: Company, rival: Company) -> None:
+@pytest.fixture
+def exposure(acme: Company, rival: Company) -> Exposure:
+    """What acme's member could have known, beside another departure and another account of acme's."""
+    offboarding.offboard(acme.person("other"), actor=TESTS, cause="left")
+    ordinary(acme)
+    leave(rival)
     leave(acme)
+    return Exposure.objects.get(account=acme.account)
+
+
+@pytest.mark.parametrize("column", ["workspace", "version", "account", "user", "offboarding", "closed_by"])
+def test_an_exposure_never_crosses_workspaces_in_the_database(
+    acme: Company, rival: Company, exposure: Exposure, column: str
+) -> None:
+    theirs = Exposure.objects.select_related("offboarding").get(workspace=rival.workspace)
+    job = RotationJob.objects.get(workspace=rival.workspace)
+    foreign = job if column == "closed_by" else getattr(theirs, column)
     with pytest.raises(IntegrityError), transaction.atomic():
-        Exposure.objects.update(workspace=rival.workspace)
+        Exposure.objects.filter(pk=exposure.pk).update(**{column: foreign})
+        connection.check_constraints()
+
+
+def test_an_exposures_version_is_its_accounts_and_its_departure_its_persons(acme: Company, exposure: Exposure) -> None:
+    newsletter = Account.objects.get(name="Newsletter", workspace=acme.workspace)
+    for wrong in (
+        {"account": newsletter}, {"version": newsletter.versions.get()}, {"user": acme.owner},
+        {"offboarding": Offboarding.objects.get(user__user_name__startswith="other")},
+    ):  # fmt: skip
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Exposure.objects.filter(pk=exposure.pk).update(**wrong)
+            connection.check_constraints()
+
+
+def test_a_losss_exposure_is_of_somebody_of_its_workspace(acme: Company, rival: Company, exposure: Exposure) -> None:
+    loss = AccessLoss.objects.create(
+        workspace=acme.workspace, kind=LossKind.TEAM_LEFT, team=acme.team, cause="left", actor=TESTS.to_json()
+    )
+    Exposure.objects.filter(pk=exposure.pk).update(offboarding=None, loss=loss, user=acme.owner)
+    connection.check_constraints()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Exposure.objects.filter(pk=exposure.pk).update(user=rival.owner)
         connection.check_constraints()
