@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args, get_origin
 
-from annotated_types import MaxLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from django import forms as django_forms
 from pydantic.fields import FieldInfo
 
 from rotation import connectors
+from rotation.connectors.base import WrongSettings
 from rotation.passwords import Policy, generate
 from workspace import accounts, tenancy
 from workspace.admin import forms
@@ -128,8 +129,23 @@ class AccountForm(forms.WorkspaceForm):
         )  # fmt: skip
         try:
             connectors.of(probe, timeout=1)
+        except WrongSettings as error:
+            for setting, words in error.problems:
+                self._refuse_setting(values["connector"], setting, words)
         except Invalid as error:
-            self.refuse(error)
+            where = [f"{values['connector']}__{name}" for name in ("host", "url") if error.field == "target"]
+            if found := [name for name in where if name in self.fields]:
+                self.add_error(found[0], error.detail)
+            else:
+                self.refuse(error)
+
+    def _refuse_setting(self, connector: str, setting: str, words: str) -> None:
+        """Beside its field; beside none where it is about several, or one that the form does not have."""
+        name = f"{connector}__{setting.partition('.')[0]}"
+        if name in self.fields:
+            self.add_error(name, f"{words[:1].upper()}{words[1:].removesuffix('.')}.")
+        else:
+            self.add_error(None, f"Connection settings: {setting}: {words}." if setting else f"{words}.")
 
     def _add_targets(self, target: Mapping[str, Any], connector: str) -> None:
         for key, kind in connectors.REGISTRY.items():
@@ -156,13 +172,30 @@ def field_of(name: str, info: FieldInfo) -> django_forms.Field:
     if info.annotation is bool:
         return _with(forms.switch(label, help_text=info.description or ""), initial)
     if info.annotation is int:
-        return _with(forms.number(label, least=0, most=65535, initial=0), initial)
+        least, most = _bounds(info)
+        return _with(forms.number(label, least=least, most=most, help_text=info.description or ""), initial)
     if get_origin(info.annotation) is Literal:
         choices = [(value, value) for value in get_args(info.annotation)]
         return _with(forms.options(label, choices, help_text=info.description or ""), initial)
     extra = info.json_schema_extra
     make = forms.lines if isinstance(extra, dict) and extra.get("multiline") else forms.text
     return _with(make(label, limit=_limit(info), help_text=info.description or ""), initial)
+
+
+def _bounds(info: FieldInfo) -> tuple[int, int]:
+    """The least and the greatest number that the connector takes."""
+    least, most = 0, 2**31 - 1
+    for each in info.metadata:
+        match each:
+            case Ge(ge=int() as bound):
+                least = bound
+            case Gt(gt=int() as bound):
+                least = bound + 1
+            case Le(le=int() as bound):
+                most = bound
+            case Lt(lt=int() as bound):
+                most = bound - 1
+    return least, most
 
 
 def _limit(info: FieldInfo) -> int:

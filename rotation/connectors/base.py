@@ -7,7 +7,7 @@ within `timeout` seconds. Every `verify` logs in afresh; the session of a `chang
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
@@ -180,15 +180,26 @@ class Connector(ABC):
         return Closed()
 
 
+class WrongSettings(Invalid):
+    """Settings that a connector cannot use. `problems` are (field, what is wrong); "" for several fields."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        detail = "; ".join(": ".join(filter(None, problem)) for problem in problems)
+        super().__init__(f"Connection settings: {detail}.", field="target")
+
+
 def validated(connector: type[Connector], target: Mapping[str, Any]) -> TargetSettings:
-    """`Account.target` as the connector's settings. Raises Invalid with a sentence that names each wrong field."""
+    """`Account.target` as the connector's settings. Raises WrongSettings, which names each wrong field."""
     try:
         return connector.Settings.model_validate(dict(target))
     except ValidationError as error:
-        detail = "; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
-        raise Invalid(f"Connection settings: {detail}.", field="target") from None
+        problems = [_problem(connector, found["loc"], found["msg"]) for found in error.errors()]
+    raise WrongSettings(problems)
 
 
-def _sentence(place: tuple[int | str, ...], words: str) -> str:
-    """What is wrong and where; a check of several fields together names its field itself."""
-    return ": ".join(filter(None, (".".join(map(str, place)), words.removeprefix("Value error, "))))
+def _problem(connector: type[Connector], place: tuple[int | str, ...], words: str) -> tuple[str, str]:
+    """The field and what is wrong with it; a check of several fields together names its field itself."""
+    words, name = words.removeprefix("Value error, "), ".".join(map(str, place))
+    before, colon, after = words.partition(": ")
+    return (before, after) if not name and colon and before in connector.Settings.model_fields else (name, words)

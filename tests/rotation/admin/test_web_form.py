@@ -50,9 +50,9 @@ def test_a_recipe_given_as_json_elsewhere_is_edited_as_text(acme: Company, intra
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"web_form__recipe": MISTYPED}, "recipe: change, step 1, fill, lable"),
-        ({"web_form__recipe": "{"}, "recipe: is not JSON: line 1, column 2"),
-        ({"web_form__url": "intranet"}, "url: must be an address"), ({"username": ""}, "must be named"),
+        ({"web_form__recipe": MISTYPED}, "Change, step 1, fill, lable"),
+        ({"web_form__recipe": "{"}, "Is not JSON: line 1, column 2"),
+        ({"web_form__url": "intranet"}, "Must be an address"), ({"username": ""}, "must be named"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_step_and_field(acme: Company, changed: dict[str, Any], said: str) -> None:
