@@ -11,6 +11,7 @@ from typing import Final
 
 _tables: Final[list[str]] = []
 _findings: Final[list[list[str]]] = []
+_durations: Final[list[list[str]]] = []
 
 
 def say(text: str = "") -> None:
@@ -25,19 +26,28 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Non
     say(f"\n{text}")
 
 
-def finding(what: str, found: Sequence[float], *, wanted: float, at_most: bool = False) -> None:
-    """Note whether a ratio reaches what is wanted of it: its median must be at least that, or at most."""
+def finding(
+    what: str, found: Sequence[float], *, wanted: float, at_most: bool = False, unit: str = " ×", digits: int = 2
+) -> None:
+    """Note whether a figure reaches what is wanted of it: its median must be at least that, or at most."""
     median = statistics.median(found)
     reached = median <= wanted if at_most else median >= wanted
-    wish = f"{'at most ' if at_most else ''}{wanted:g} ×"
-    _findings.append([what, wish, spread(found, " ×", digits=2), "reached" if reached else "**not reached**"])
+    wish = f"{'at most ' if at_most else ''}{wanted:,g}{unit}"
+    _findings.append([what, wish, spread(found, unit, digits=digits), "reached" if reached else "**not reached**"])
+
+
+def took(part: str, seconds: float, load: str) -> None:
+    """Note how long a part took, and the load averages it began at."""
+    say(f"{part} took {seconds:.0f} s")
+    _durations.append([part, f"{seconds:.0f}", load])
 
 
 def write(path: Path, heading: str) -> None:
-    """All tables so far, after one of what was wanted and measured, as Markdown."""
+    """All tables so far as Markdown, after one of what was wanted and measured and one of how long the parts took."""
     path.parent.mkdir(parents=True, exist_ok=True)
     measured = _table(["what", "wanted", "measured", ""], _findings)
-    path.write_text("\n".join([f"{heading}\n", f"{measured}\n", *_tables]))
+    parts = _table(["part", "took, s", "load average before"], _durations)
+    path.write_text("\n".join([f"{heading}\n", f"{measured}\n", f"{parts}\n", *_tables]))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import django
 import psycopg
 
-from benchmarks import bodies, seeding
+from benchmarks import bodies, running, seeding
 from benchmarks.drivers import timed
-from benchmarks.report import ratios, say, spread, table
+from benchmarks.report import finding, pairs, ratios, spread, table
 from benchmarks.servers import Server, Stage, children_of, memory_of
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ WAIT_SECONDS: Final = 1800
 
 def main() -> None:
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended from outside."))  # so that servers and engines end as well
+    running.leave_when_ended()
     with Stage() as stage:
         server = seeding.cerby(stage, people=10)
         os.environ.update(stage.environment(server.database_url), DJANGO_SETTINGS_MODULE="cerby.settings")
@@ -39,9 +38,8 @@ def main() -> None:
         from benchmarks.logins import Estate  # its models need the settings
 
         estate = Estate(stage.addresses)
-        for name in options.only or PARTS:
-            say(f"{name}; load average {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
-            PARTS[name](stage, server, estate, options)
+        parts = {name: partial(PARTS[name], stage, server, estate, options) for name in options.only or PARTS}
+        running.run(parts, options.report, "Departures and rotations")
 
 
 def departures(_: Stage, server: Server, estate: "Estate", options: argparse.Namespace) -> None:
@@ -61,6 +59,9 @@ def departures(_: Stage, server: Server, estate: "Estate", options: argparse.Nam
         [f"{number:,}", spread([value * 1000 for value in found[number]], digits=1), _dearer(found[number], found[0])]
         for number in ACCOUNTS
     ]
+    most = [value * 1000 for value in found[max(ACCOUNTS)]]
+    what = f"answer to the deactivation of a person with {max(ACCOUNTS):,} accounts"
+    finding(what, most, wanted=1000, at_most=True, unit=" ms", digits=0)
     table("SCIM deactivation of one person", ["accounts", "ms", "costs"], rows)
 
 
@@ -88,6 +89,8 @@ def rotations(stage: Stage, server: Server, estate: "Estate", options: argparse.
         rates["cerby"].append(number / leave(server, estate, ids))
         samples.append(_memory(worker))
     rows = [[name, spread(found, digits=1), ratios(found, rates["bare"])] for name, found in rates.items()]
+    more = pairs(rates["cerby"], rates["bare"])
+    finding(f"rotations of {number:,} PostgreSQL roles a second, against the bare loop", more, wanted=0.7)
     table(f"{number:,} PostgreSQL roles, {CONCURRENCY} at a time", ["", "rotations/s", "of the bare loop"], rows)
     _go_on(server, estate, ids, worker, samples, options)
 
@@ -100,6 +103,8 @@ def _go_on(
     while (len(samples) - 1) * len(ids) < wanted and time.monotonic() < end and not options.quick:
         leave(server, estate, ids)
         samples.append(_memory(worker))
+    what = f"worker's memory after {(len(samples) - 1) * len(ids):,} rotations, against before"
+    finding(what, [samples[-1] / samples[0]], wanted=1.05, at_most=True)
     rows = [[f"{turn * len(ids):,}", f"{mib:.1f}"] for turn, mib in enumerate(samples)]
     table("Memory of the worker's processes", ["rotations", "MiB"], rows)
 
@@ -159,9 +164,7 @@ PARTS: Final[dict[str, Part]] = {"departures": departures, "rotations": rotation
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rotation", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
-    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
+    parser = running.options("rotation", __doc__.splitlines()[0], PARTS)
     parser.add_argument("--roles", type=int, default=1_000, help="how many PostgreSQL roles rotate at a time")
     parser.add_argument("--memory-seconds", type=float, default=600, help="the longest that memory is watched")
     return parser.parse_args()

@@ -4,18 +4,13 @@ The machine is never quiet: peers take turns, round after round, and the ratios 
 """
 
 import argparse
-import os
-import signal
 import statistics
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
-from benchmarks import lifecycle, report, seeding, sizes
+from benchmarks import lifecycle, running, seeding, sizes
 from benchmarks.drivers import Timings
 from benchmarks.report import finding, pairs, ratios, say, spread, table
 from benchmarks.servers import WEB_SERVERS, Server, Stage
@@ -25,25 +20,11 @@ Part = Callable[[argparse.Namespace], None]
 
 def main() -> None:
     options = _options()
-    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(ending, _end)
-    started = time.monotonic()
-    for name in options.only or PARTS:
-        if name == "memory" and "growth" in (options.only or PARTS):
-            continue  # measured there, where a million people are seeded anyway
-        say(f"{name}; load average {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
-        begun = time.monotonic()
-        PARTS[name](options)
-        say(f"{name} took {time.monotonic() - begun:.0f} s")
-        report.write(options.report, f"# SCIM, measured in {time.monotonic() - started:.0f} s")
-    say(f"Written to {options.report}")
-
-
-def _end(*_: object) -> None:
-    """Leave every `with`, so that servers and engines end as well; further signals do not stop that."""
-    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(ending, signal.SIG_IGN)
-    sys.exit("Ended from outside.")
+    running.leave_when_ended()
+    names = options.only or [*PARTS]
+    if "growth" in names:  # a million people are seeded there anyway, and memory is measured over them
+        names = [name for name in names if name != "memory"]
+    running.run({name: partial(PARTS[name], options) for name in names}, options.report, "SCIM")
 
 
 def lifecycles(options: argparse.Namespace) -> None:
@@ -250,12 +231,9 @@ PARTS: Final[dict[str, Part]] = {
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scim", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
+    parser = running.options("scim", __doc__.splitlines()[0], PARTS)
     parser.add_argument("--peers", action="append", help="lifecycle beside these alone; may be given again")
-    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it runs")
     parser.add_argument("--import-seconds", type=float, default=600, help="the longest that the import may take")
-    parser.add_argument("--report", type=Path, default=Path("var/bench-scim.md"), help="where the tables are written")
     parser.add_argument("--web-server", choices=WEB_SERVERS, default=WEB_SERVERS[0])
     return parser.parse_args()
 
