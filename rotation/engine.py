@@ -21,6 +21,7 @@ from rotation.attempt import Attempt, OutOfTime, time_limit
 from rotation.connectors.base import FailureKind, TargetError
 from rotation.departures import exposures
 from rotation.jobs import Lease, Move
+from rotation.models import RotationJob
 from rotation.passwords import Policy
 from rotation.proof import Proof, prove
 from rotation.states import JobState
@@ -244,14 +245,21 @@ def _finish(attempt: Attempt, *moves: Move, **changes: object) -> None:
     account = attempt.account
     with atomic():
         jobs.finish(attempt.lease, *moves, Move(JobState.DONE), **changes)
-        closed = exposures.close_proved(attempt.job, actor=ENGINE)
-        verification.proved(account)
+        closed = _close_exposures(attempt.job)
         audit.record(
             attempt.job.workspace, "rotation.done", attempt.job, actor=ENGINE, account=str(account.pk),
             version=attempt.candidate.number, exposures_closed=closed,
         )  # fmt: skip
         if exposures.is_exposed(account):
             jobs.request(account.workspace, [account], cause=AGAIN)
+
+
+def _close_exposures(job: RotationJob) -> int:
+    """Those that a proof ends; where there is none, those that a person let end on the target's word."""
+    if job.new_accepted_at is None:
+        return exposures.close_on_targets_word(job, actor=ENGINE)
+    verification.proved(job.account)
+    return exposures.close_proved(job, actor=ENGINE)
 
 
 def _superseded(attempt: Attempt) -> bool:

@@ -21,6 +21,7 @@ from workspace.errors import Invalid, Refused
 from workspace.models import Account, SecretVersion
 
 KNOWN_BEFORE: Final = 20
+ON_ITS_WORD: Final = "on the target's word"
 
 
 @transaction.atomic
@@ -49,7 +50,10 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
         wake.on_commit([job.pk])
     else:
         accounts.make_current(candidate, at=timezone.now())
-        jobs.finish(lease, Move(JobState.DONE, "a person changed it by hand"), candidate=candidate)
+        jobs.finish(
+            lease, Move(JobState.DONE, "a person changed it by hand"), candidate=candidate,
+            follow_ups=[*job.follow_ups, _left_open(job)],
+        )  # fmt: skip
         exposures.close_changed_by_hand(job, candidate, actor=actor)
     return job
 
@@ -72,10 +76,11 @@ def use_admin(job: RotationJob, admin: Account, *, actor: Actor) -> RotationJob:
 
 @transaction.atomic
 def take_targets_word(job: RotationJob, *, reason: str, actor: Actor) -> RotationJob:
-    """End a rotation whose target said that it took the new password and cannot be asked which one is in force.
+    """Go on with a rotation whose target said that it took the new password and cannot be asked which one is in force.
 
-    What a departure's certificate says of it then is an exception, with who accepted it and why. Raises Refused where
-    the target gave no such answer or can be asked, Invalid without a reason.
+    People are shown it from now on. Its exposures close when the sessions are closed, which the engine does, or at once
+    where it cannot. What a departure's certificate says of it then is an exception, with who accepted it and why.
+    Raises Refused where the target gave no such answer or can be asked, Invalid without a reason.
     """
     job = RotationJob.objects.select_for_update(of=("self",)).select_related("account__workspace").get(pk=job.pk)
     if no := why_not_targets_word(job):
@@ -89,11 +94,13 @@ def take_targets_word(job: RotationJob, *, reason: str, actor: Actor) -> Rotatio
         version=candidate.number, reason=reason.strip(),
     )  # fmt: skip
     accounts.make_current(candidate, at=timezone.now())
-    left = f"Sessions of {job.account.username or job.account} were not ended: end them on the target."
-    jobs.finish(
-        jobs.seize(job), Move(JobState.DONE, "on the target's word"), follow_ups=[*job.follow_ups, left]
-    )
-    exposures.close_on_targets_word(job, candidate, reason=reason.strip(), actor=actor)
+    lease, facts = jobs.seize(job), {"word": {"by": actor.to_json(), "reason": reason.strip()}}
+    if connectors.of(job.account, timeout=1).capabilities.closes_sessions:
+        jobs.move(lease, JobState.OLD_DEAD, note=ON_ITS_WORD, facts=facts, lease_until=None)
+        wake.on_commit([job.pk])
+    else:
+        jobs.finish(lease, Move(JobState.DONE, ON_ITS_WORD, facts), follow_ups=[*job.follow_ups, _left_open(job)])
+        exposures.close_on_targets_word(job, actor=actor)
     return job
 
 
@@ -111,6 +118,10 @@ def why_not_targets_word(job: RotationJob) -> str:
     if current is not None and current.number > job.candidate.number:
         return f"Somebody entered another password for {job.account} meanwhile."
     return "This target can be asked which password is in force: try again." if asks else ""
+
+
+def _left_open(job: RotationJob) -> str:
+    return f"Sessions of {job.account.username or job.account} were not ended: end them on the target."
 
 
 def _suggested(job: RotationJob, password: Secret) -> SecretVersion | None:

@@ -174,8 +174,9 @@ class RotationJobAdmin(ConsoleAdmin):
     @act("Take the target's word", url_path="targets-word", icon="fact_check")
     def targets_word(self, request: HttpRequest, job: RotationJob) -> Act:
         def take(data: dict[str, Any]) -> str:
-            resolution.take_targets_word(job, reason=data["reason"], actor=actor(request))
-            return "The new password is in use. That nobody proved it is written down as an exception."
+            done = resolution.take_targets_word(job, reason=data["reason"], actor=actor(request))
+            then = "" if done.state == JobState.DONE else " Its open sessions are ended next."
+            return f"The new password is in use. That nobody proved it is written down as an exception.{then}"
 
         form = WordForm(bound(request), expected=job.account.name, label="Type the account's name to confirm")
         return Act(
@@ -183,8 +184,9 @@ class RotationJobAdmin(ConsoleAdmin):
             text=(
                 "The target answered that it took the new password. It has no login call by which Cerby could see"
                 " the new one accepted and the old one rejected.",
-                "People are shown the new password from now on, and the exposures are closed as “changed, on the"
-                " target's word”: an exception on each certificate, with your name and reason.",
+                "People are shown the new password from now on. Where the target can end open sessions, Cerby has it do"
+                " so. Then the exposures are closed as “changed, on the target's word”: an exception on each"
+                " certificate, with your name and reason.",
             ),
             warning="Declare a login call in the account's settings instead, where the target has one.",
             refusal=resolution.why_not_targets_word(job),

@@ -102,10 +102,16 @@ def close_changed_by_hand(job: RotationJob, new: SecretVersion, *, actor: Actor)
 
 
 @atomic()
-def close_on_targets_word(job: RotationJob, new: SecretVersion, *, reason: str, actor: Actor) -> int:
-    """Close the exposures of the job's account where a person takes the target's word that `new` is in force."""
-    known_before = Exposure.objects.unended().filter(account_id=job.account_id, version__number__lt=new.number)
-    accepted = {"accepted_by": actor.to_json(), "accepted_until": None, "accepted_reason": reason[:300]}
+def close_on_targets_word(job: RotationJob, *, actor: Actor) -> int:
+    """Close the exposures of the job's account to older versions than its candidate, as an exception of the person who
+    took the target's word, which stands in a step; how many. None where nobody did."""
+    word = job.steps.filter(facts__has_key="word").values_list("facts__word", flat=True).last()
+    if word is None or job.candidate is None:
+        return 0
+    known_before = Exposure.objects.unended().filter(
+        account_id=job.account_id, version__number__lt=job.candidate.number
+    )
+    accepted = {"accepted_by": word["by"], "accepted_until": None, "accepted_reason": word["reason"][:300]}
     return _close(known_before, Outcome.TARGETS_WORD, job, actor, **accepted)
 
 
@@ -157,7 +163,8 @@ def unattended() -> dict[UUID, set[UUID]]:
 def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor, **more: Any) -> int:
     rows = list(closing.select_for_update(of=("self",)).values_list("pk", "offboarding_id"))
     if more:
-        Exposure.objects.filter(pk__in=[pk for pk, _ in rows]).update(**more)
+        now = timezone.now()
+        Exposure.objects.filter(pk__in=[pk for pk, _ in rows]).update(closed_at=now, outcome=outcome, **more)
     return _end(rows, outcome, job, actor)
 
 

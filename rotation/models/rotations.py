@@ -106,7 +106,8 @@ class RotationStep(TenantModel):
     """One move of a job, with the fence of the lease that made it. Appended in the move's own transaction.
 
     `facts` is what the target answered, for the certificate: `accepted` and `rejected` list version numbers,
-    `canary` and `truncated` say "rejected", `sessions` counts those closed.
+    `canary` and `truncated` say "rejected", `sessions` counts those closed. Where a person took the target's word,
+    `word` has who (`by`) and why (`reason`).
     """
 
     job = models.ForeignKey(RotationJob, on_delete=models.PROTECT, related_name="steps")

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from rotation import engine, jobs, resolution, sweep, wanted
+from rotation import engine, jobs, passwords, resolution, sweep, wanted
 from rotation.attempt import Attempt
 from rotation.departures import exposures, offboarding
 from rotation.models import Exposure, Outcome, RotationJob, RotationStep
 from rotation.states import MOVES, JobState
 from tests.companies import TESTS, Company
 from tests.rotation.model_target import PLAIN, ModelConnector, Server
-from tests.rotation.running import assert_proved, path_of, run, run_when_due
+from tests.rotation.running import assert_proved, current_password, path_of, run, run_when_due
 from workspace import accounts
 from workspace.crypto import Secret
 from workspace.errors import Invalid
@@ -102,6 +102,17 @@ def test_an_old_password_that_lives_on_keeps_the_exposure_open(
     assert_proved(acme, server)
 
 
+def test_no_password_comes_again_that_the_account_ever_had(
+    acme: Company, server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts.store_password(acme.account, Secret("had once"), actor=TESTS)
+    server.accepted = {"had once"}
+    drawn = iter([acme.account_password, Secret("had once"), Secret("never had"), Secret("the canary")])
+    monkeypatch.setattr(passwords, "generate", lambda policy: next(drawn))
+    assert run(job).state == JobState.DONE
+    assert current_password(acme.account) == "never had"
+
+
 def test_an_account_changed_by_hand_waits_for_its_person_and_closes_on_their_word(acme: Company) -> None:
     offboarding.offboard(acme.member, actor=TESTS, cause="left")
     job = run(RotationJob.objects.get(account=acme.account))
@@ -113,6 +124,7 @@ def test_an_account_changed_by_hand_waits_for_its_person_and_closes_on_their_wor
     assert job.state == JobState.DONE
     assert Exposure.objects.get(account=acme.account).outcome == Outcome.CHANGED_BY_HAND
     assert accounts.open_version(accounts.current_version(acme.account)) == Secret("set by hand")  # type: ignore[arg-type]
+    assert "were not ended" in job.follow_ups[0]
 
 
 def test_an_undecryptable_secret_stops_for_a_person_and_is_never_sent(

@@ -130,6 +130,36 @@ def test_neither_accepted_and_the_previous_one_is(acme: Company, server: Server,
     assert_proved(acme, server)
 
 
+def test_a_probe_asks_about_three_older_versions_at_most(acme: Company, server: Server, job: RotationJob) -> None:
+    """The one in use and the two before it; more is guessing."""
+    for number in range(2, 7):
+        accounts.store_password(acme.account, Secret(f"version {number}"), actor=TESTS)
+    server.accepted = {"version 2"}
+    assert (run(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "authentication")
+    assert "versions 7, 6, 5, 4" in job.failure_detail
+    assert server.logins == [False] * 5  # the login that was to change it, the candidate, and three
+
+
+def test_a_change_that_was_taken_and_is_not_in_force_is_asked_about_five_times(
+    acme: Company, server: Server, job: RotationJob
+) -> None:
+    """The target says yes each time and keeps the old password."""
+
+    def say_so(password: str) -> None:
+        server.changes.append(password)
+
+    set_now, server.set = server.set, say_so  # type: ignore[method-assign]
+    for failures in range(1, 6):
+        assert (run_when_due(job).state, job.failure_code, job.failures) == (JobState.WAITING, "not_applied", failures)
+    assert (run_when_due(job).state, job.failure_code) == (JobState.NEEDS_HUMAN, "not_applied")
+    assert len(set(server.changes)) == 1
+    assert len(server.changes) <= 2 * 6
+    server.set = set_now  # type: ignore[method-assign]
+    jobs.retry(job, actor=TESTS)
+    assert run(job).state == JobState.DONE
+    assert_proved(acme, server)
+
+
 def test_neither_accepted_is_reset_by_the_admin_account(acme: Company, server: Server, job: RotationJob) -> None:
     administered(acme, server)
     server.accepted = {"somebody changed it"}

@@ -10,12 +10,12 @@ from rotation import connectors, jobs, manual, resolution, risk, sweep, targets
 from rotation.admin.words import FAILURES
 from rotation.connectors.base import Capabilities, FailureKind, TargetError, TargetSettings
 from rotation.departures import certificate
-from rotation.models import Exposure, Offboarding, Outcome, RotationJob
+from rotation.models import Exposure, Offboarding, Outcome, RotationJob, Verification
 from rotation.states import JobState
 from tests.companies import TESTS, Company
 from tests.console_world import populate, text_of
 from tests.rotation.model_target import ModelConnector, Server
-from tests.rotation.running import run
+from tests.rotation.running import run, run_when_due
 from tests.terminal import run as command
 from tests.workspace.test_admin_acts import page, post
 from workspace import access, accounts
@@ -169,7 +169,7 @@ class BlindConnector(ModelConnector):
 
     def __init__(self, settings: TargetSettings, username: str, *, timeout: float) -> None:
         super().__init__(settings, username, timeout=timeout)
-        self.capabilities = Capabilities(self_change=True, closes_sessions=True, can_verify=False)
+        self.capabilities = Capabilities(self_change=True, closes_sessions=self.mine.sessions > 0, can_verify=False)
 
     def verify(self, password: Secret) -> bool:
         raise TargetError(FailureKind.HUMAN, "No login call is declared for this account.")
@@ -188,7 +188,7 @@ def test_the_targets_word_ends_a_rotation_as_an_exception(acme: Company, server:
     shown = post(acme.browser(), page(blind, "targets_word"), **given)
     assert "were not ended" in shown
     blind.refresh_from_db()
-    assert blind.state == JobState.DONE
+    assert (blind.state, blind.sessions_closed_at) == (JobState.DONE, None)
     current = SecretVersion.objects.current().get(account=acme.account)
     assert {accounts.open_version(current).reveal()} == server.accepted
     assert exposure_of(acme).outcome == Outcome.TARGETS_WORD
@@ -200,6 +200,25 @@ def test_the_targets_word_ends_a_rotation_as_an_exception(acme: Company, server:
     assert account["proof"]["old_rejected_at"] is None
     event = AuditEvent.objects.get(verb="rotation.targets_word_taken")
     assert (event.actor_id, event.detail["reason"]) == (acme.owner.pk, REASON)
+
+
+def test_sessions_are_closed_before_the_targets_word_ends_an_exposure(
+    acme: Company, server: Server, blind: RotationJob
+) -> None:
+    server.sessions, server.down = 3, True
+    risk.accept(blind, until=timezone.now() + timedelta(days=1), reason=REASON, actor=TESTS)
+    assert "are ended next" in post(acme.browser(), page(blind, "targets_word"), reason=REASON, typed="Router")
+    assert exposure_of(acme).outcome == Outcome.RISK_ACCEPTED
+    assert run(blind).state == JobState.WAITING
+    server.down = False
+    assert run_when_due(blind).state == JobState.DONE
+    assert (blind.sessions_closed, server.sessions, len(server.changes)) == (3, 0, 1)
+    exposure = exposure_of(acme)
+    assert (exposure.outcome, exposure.accepted_until, exposure.accepted_reason) == (Outcome.TARGETS_WORD, None, REASON)
+    assert exposure.accepted_by == Actor.person(acme.owner).to_json()
+    assert blind.new_accepted_at is None
+    assert not Verification.objects.filter(account=acme.account, verdict="good").exists()
+    assert not RotationJob.objects.live().exists()
 
 
 @pytest.mark.parametrize("given", [{"reason": "", "typed": "Router"}, {"reason": REASON, "typed": "router2"}])
