@@ -209,6 +209,11 @@ def everything_of(company: Company) -> dict[str, list[Any]]:
     return rows
 
 
+def act_text(company: Company, path: str) -> str:
+    """What an act's confirmation page says, as the Owner sees it."""
+    return " ".join(company.browser().get(path).context["act"].text)
+
+
 def text_of(browser: Client, path: str, **kwargs: Any) -> str:
     return body_of(browser.get(path, **kwargs))
 
