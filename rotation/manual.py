@@ -49,9 +49,9 @@ def suggest(job: RotationJob, user: User) -> Secret:
 
     Holds the person's row against a departure that runs beside it. Raises NotFound, Invalid for a policy nothing fits.
     """
+    account = accounts.lock(job.account)
     user, actor = User.objects.select_for_update(no_key=True).get(pk=user.pk), Actor.person(user)
     job = find(user, job.pk)
-    account = accounts.lock(job.account)
     rules = connectors.of(account, timeout=1).capabilities.password_rules
     password = passwords.generate(Policy.of(account, target_rules=rules))
     version = accounts.add_candidate(account, password)

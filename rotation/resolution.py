@@ -29,8 +29,10 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
     """Take a password that a person says they set on the target.
 
     Where the connector can verify, the engine asks the target and goes on to prove the old one dead; elsewhere the
-    person's word closes the exposures, and says so. Raises Refused for a job that waits for nobody.
+    person's word closes the exposures, and says so. Raises Refused for a job that waits for nobody, or for a person who
+    acts and has no access any more.
     """
+    accounts.lock_with_people(job.account, actor=actor)
     job = RotationJob.objects.select_for_update(of=("self",)).select_related("account__workspace").get(pk=job.pk)
     if job.state not in {JobState.NEEDS_HUMAN, JobState.WAITING}:
         raise Refused(f"{job} does not wait for a person.")
@@ -82,6 +84,7 @@ def take_targets_word(job: RotationJob, *, reason: str, actor: Actor) -> Rotatio
     where it cannot. What a departure's certificate says of it then is an exception, with who accepted it and why.
     Raises Refused where the target gave no such answer or can be asked, Invalid without a reason.
     """
+    accounts.lock_with_people(job.account, actor=actor)
     job = RotationJob.objects.select_for_update(of=("self",)).select_related("account__workspace").get(pk=job.pk)
     if no := why_not_targets_word(job):
         raise Refused(no)

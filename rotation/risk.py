@@ -14,7 +14,7 @@ from rotation.states import JobState
 from workspace import audit
 from workspace.audit import Actor
 from workspace.errors import Invalid, Refused
-from workspace.models import Account
+from workspace.models import Account, Workspace
 
 LONGEST: Final = timedelta(days=366)
 REOPENER: Final = Actor.system("risk acceptance")
@@ -52,7 +52,6 @@ def withdraw(job: RotationJob, *, actor: Actor) -> int:
 
     Raises Refused where nothing is accepted.
     """
-    job = RotationJob.objects.select_for_update(of=("self",)).select_related("account", "workspace").get(pk=job.pk)
     opened = _reopen(accepted_for(job.account), cause="An accepted risk was withdrawn", actor=actor)
     if not opened:
         raise Refused(f"No risk of {job.account} is accepted.")
@@ -72,11 +71,19 @@ def accepted_for(account: Account) -> QuerySet[Exposure]:
 
 
 def _reopen(accepted: QuerySet[Exposure], *, cause: str, actor: Actor) -> int:
-    rows = list(accepted.select_for_update(skip_locked=True, of=("self",)).select_related("account__workspace"))
+    """Locks as a worker does: the rotations, their exposures, the offboardings."""
+    resting = RotationJob.objects.live().filter(account__in=accepted.order_by().values("account"))
+    list(resting.select_for_update(no_key=True).order_by("account").values_list("pk"))
+    rows = list(accepted.select_for_update(of=("self",)).select_related("account__workspace").order_by("pk"))
     Exposure.objects.filter(pk__in=[row.pk for row in rows]).update(closed_at=None, outcome="", closed_by=None)
-    offboardings = {row.offboarding_id for row in rows if row.offboarding_id}
-    Offboarding.objects.filter(pk__in=offboardings).update(completed_at=None)
-    for account in {row.account for row in rows}:
-        audit.record(account.workspace, "exposure.reopened", account, actor=actor, cause=cause)
-        jobs.request(account.workspace, [account], cause=cause)
+    again = Offboarding.objects.filter(pk__in={row.offboarding_id for row in rows if row.offboarding_id})
+    list(again.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    again.update(completed_at=None)
+    wanted: dict[Workspace, set[Account]] = {}
+    for row in rows:
+        wanted.setdefault(row.account.workspace, set()).add(row.account)
+    for workspace, accounts in wanted.items():
+        for account in accounts:
+            audit.record(workspace, "exposure.reopened", account, actor=actor, cause=cause)
+        jobs.want(workspace, [account.pk for account in accounts], cause=cause)
     return len(rows)

@@ -149,7 +149,7 @@ def adopt(account: Account, password: Secret, *, actor: Actor) -> SecretVersion:
 
     Raises Refused while a rotation runs (which takes it as “I changed it”), Invalid for one that cannot be stored.
     """
-    account = accounts.lock(account)
+    account = accounts.lock_with_people(account, actor=actor)
     if _is_rotating(account):
         raise Refused(f"{account} is being rotated. Enter the password there, with “I changed it”.")
     version = accounts.store_password(account, password, actor=actor)

@@ -82,6 +82,7 @@ def change_role(live: Grant, role: GrantRole, *, actor: Actor) -> Grant:
 
     Raises Refused for a grant that has ended.
     """
+    _hold(live.holder)
     live = Grant.objects.select_for_update(of=("self",)).select_related("account", "user", "team").get(pk=live.pk)
     if live.ended_at is not None:
         raise Refused(f"The grant of {live.holder} on {live.account} has ended.")
@@ -227,6 +228,8 @@ SELECT m.user_id, g.account_id FROM workspace_grant g
 """
 
 
+_ACTIVE: Final = "SELECT id FROM workspace_user WHERE id = ANY(%s) AND is_active ORDER BY id FOR KEY SHARE"
+
 HAD_ANY: Final = """(
     EXISTS (SELECT FROM workspace_grant WHERE user_id = %(user)s)
     OR EXISTS (SELECT FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
@@ -245,8 +248,9 @@ def known_and_out_of_reach(
     user_ids: Collection[UUID], account_ids: Collection[UUID]
 ) -> list[tuple[UUID, Knowledge]]:
     """Of these accounts, what each of these people could have known and does not reach now. Whoever has no access to
-    the workspace is left out: their departure wrote down what they could have known. A fixed number of statements."""
-    active = list(User.objects.filter(pk__in=user_ids, is_active=True).values_list("pk", flat=True))
+    the workspace is left out: their departure wrote down what they could have known. The others are held against
+    leaving until the transaction ends. A fixed number of statements."""
+    active = [row[0] for row in statements.rows(_ACTIVE, [list(user_ids)])]
     if not active or not account_ids:
         return []
     known = _knowledge(active, account_ids)
@@ -270,8 +274,16 @@ def _unexpired(now: datetime) -> Q:
 def _check_holder(account: Account, holder: User | Team) -> None:
     if holder.workspace_id != account.workspace_id:
         raise Invalid("A grant stays within one workspace.", field="user")
-    if isinstance(holder, User):
-        if not User.objects.select_for_update(no_key=True).get(pk=holder.pk).is_active:
+    held = _hold(holder)
+    if isinstance(held, User):
+        if not held.is_active:
             raise Invalid(f"{holder} is disabled and cannot be given access.", field="user")
-    elif Team.objects.select_for_update(no_key=True).get(pk=holder.pk).disbanded_at is not None:
+    elif held.disbanded_at is not None:
         raise Invalid(f"The team {holder} was disbanded.", field="team")
+
+
+def _hold(holder: User | Team) -> User | Team:
+    """A holder of grants, fresh, and held against leaving or being disbanded meanwhile. Locked before the grants."""
+    if isinstance(holder, User):
+        return User.objects.select_for_update(no_key=True).get(pk=holder.pk)
+    return Team.objects.select_for_update(no_key=True).get(pk=holder.pk)

@@ -1,5 +1,6 @@
 """Verbs on shared accounts and the passwords stored for them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,7 +11,7 @@ from django.utils import timezone
 from workspace import audit, crypto, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.errors import Conflict, Invalid
+from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Account, Reveal, SecretVersion, User, Workspace
 
 POINTING: Final = frozenset({"connector", "target", "admin_account"})
@@ -23,10 +24,15 @@ _SHOW_NO_MORE: Final = """
 UPDATE workspace_secretversion SET visible_until = %s
  WHERE account_id = %s AND visible_from IS NOT NULL AND visible_until IS NULL
 """
-_RECEIVERS: Final = """
-SELECT DISTINCT u.id FROM workspace_account a JOIN workspace_user u ON u.id = a.pointed_by_id AND u.is_active
- WHERE a.id = %(account)s OR a.admin_account_id = %(account)s
-"""
+_POINTED_BY: Final = """
+SELECT pointed_by_id FROM workspace_account WHERE id = %(account)s OR admin_account_id = %(account)s"""
+_RECEIVERS: Final = f"""
+SELECT id FROM workspace_user WHERE is_active AND id IN ({_POINTED_BY}) ORDER BY id FOR KEY SHARE
+"""  # noqa: S608  # a constant
+_WITH_PEOPLE: Final = f"""
+SELECT id, is_active FROM workspace_user
+ WHERE workspace_id = %(workspace)s AND (id = %(person)s OR id IN ({_POINTED_BY})) ORDER BY id FOR KEY SHARE
+"""  # noqa: S608  # a constant
 _SHOW: Final = "UPDATE workspace_secretversion SET visible_from = %s, visible_until = NULL WHERE id = %s"
 
 
@@ -53,9 +59,10 @@ def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | 
 def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
     """Change what is known of an account, its passwords apart; unchanged is no event.
 
-    Raises Conflict when the name is taken, Invalid for an admin account that cannot be one.
+    Raises Conflict when the name is taken, Invalid for an admin account that cannot be one, Refused as
+    `lock_with_people`.
     """
-    account = lock(account)
+    account = lock_with_people(account, actor=actor)
     names = sorted(name for name, value in fields.items() if getattr(account, name) != value)
     if not names:
         return account
@@ -81,10 +88,12 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
 def store_password(account: Account, password: Secret, *, actor: Actor) -> SecretVersion:
     """Record a password that a person says is in force; it becomes the one people are shown.
 
-    Raises Invalid for an empty one or one with a NUL. The former version is kept, and is not dead until proved.
+    Raises Invalid for an empty one or one with a NUL, Refused as `lock_with_people`. The former version is kept, and is
+    not dead until proved.
     """
     if not password.reveal() or "\x00" in password.reveal():
         raise Invalid("A password must not be empty or contain a NUL character.", field="password")
+    lock_with_people(account, actor=actor)
     version = add_candidate(account, password)
     make_current(version, at=timezone.now())
     note_known(version, actor=actor)
@@ -98,6 +107,19 @@ def lock(account: Account) -> Account:
     if found is None:
         raise Account.DoesNotExist
     return found
+
+
+def lock_with_people(account: Account, *, actor: Actor) -> Account:
+    """As `lock`, and held against leaving those who come to know its next password: who acts, and who pointed it.
+
+    Raises Refused for a person who acts and has no access any more.
+    """
+    account = lock(account)
+    person = actor.id if actor.kind == "person" else None
+    values = {"account": account.pk, "workspace": account.workspace_id, "person": person}
+    if dict(statements.rows(_WITH_PEOPLE, values)).get(person) is False:
+        raise Refused("Your own access has ended meanwhile. Nothing was changed.")
+    return account
 
 
 def note_known(version: SecretVersion, *, actor: Actor) -> None:
@@ -123,9 +145,8 @@ def _note_receiving(account: Account, actor: Actor) -> None:
             note_known(version, actor=actor)
 
 
-def _note_receivers(version: SecretVersion) -> None:
+def _note_receivers(version: SecretVersion, receivers: Iterable[tuple[Any, ...]]) -> None:
     """That a new password reaches those who pointed its account, or one that it administers, where they did."""
-    receivers = statements.rows(_RECEIVERS, {"account": version.account_id})
     statements.write_all({}, [
         Reveal(workspace_id=version.workspace_id, account_id=version.account_id, version=version, user_id=receiver)
         for (receiver,) in receivers
@@ -144,13 +165,17 @@ def add_candidate(account: Account, password: Secret) -> SecretVersion:
 
 
 def make_current(version: SecretVersion, *, at: datetime) -> None:
-    """From `at` on people are shown this version and no other. One that they are shown already stays as it is."""
+    """From `at` on people are shown this version and no other. One that they are shown already stays as it is.
+
+    The caller has locked the account, and not yet its rotation: those who receive the password are held here.
+    """
     if version.visible_from is not None and version.visible_until is None:
         return
+    receivers = statements.rows(_RECEIVERS, {"account": version.account_id})
     statements.run(_SHOW_NO_MORE, [at, version.account_id])
     statements.run(_SHOW, [at, version.pk])
     version.visible_from, version.visible_until = at, None
-    _note_receivers(version)
+    _note_receivers(version, receivers)
 
 
 def current_version(account: Account) -> SecretVersion | None:

@@ -1,8 +1,8 @@
 """Verbs on teams: create, update, set_members, add_members, remove_members, disband.
 
-Whatever the number of members, a change is a fixed number of statements. Locks are taken in one order everywhere:
-the team, then the people (FOR KEY SHARE, by id), then memberships. A departure holds the person FOR UPDATE,
-so that a person who is leaving can never be joined by a push that runs beside it.
+Whatever the number of members, a change is a fixed number of statements. Locks are taken in the order of
+docs/decisions.md: the team, then the people (FOR KEY SHARE, by id), then memberships. A departure holds the person FOR
+UPDATE, so that a person who is leaving can never be joined by a push that runs beside it.
 """
 
 from collections.abc import Collection

@@ -41,7 +41,7 @@ SELECT e.id, e.offboarding_id FROM rotation_exposure e JOIN workspace_secretvers
        SELECT 1 FROM workspace_secretversion v
         WHERE v.account_id = e.account_id AND v.proved_dead_at IS NULL AND v.number <= known.number
           AND (v.visible_from IS NOT NULL OR EXISTS (SELECT 1 FROM workspace_reveal r WHERE r.version_id = v.id)))
-   FOR UPDATE OF e
+ ORDER BY e.id FOR UPDATE OF e
 """
 _CLOSE: Final = "UPDATE rotation_exposure SET closed_at = %s, outcome = %s, closed_by_id = %s WHERE id = ANY(%s)"
 _STILL_OPEN: Final = "SELECT 1 FROM rotation_exposure WHERE offboarding_id = %s AND closed_at IS NULL LIMIT 1"
@@ -161,7 +161,7 @@ def unattended() -> dict[UUID, set[UUID]]:
 
 
 def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor, **more: Any) -> int:
-    rows = list(closing.select_for_update(of=("self",)).values_list("pk", "offboarding_id"))
+    rows = list(closing.select_for_update(of=("self",)).order_by("pk").values_list("pk", "offboarding_id"))
     if more:
         now = timezone.now()
         Exposure.objects.filter(pk__in=[pk for pk, _ in rows]).update(closed_at=now, outcome=outcome, **more)

@@ -191,8 +191,8 @@ def confirm_many(workspace: Workspace, successors: Mapping[UUID, UUID], *, actor
     """
     if not successors:
         return 0
-    orphans = _lock(workspace, successors)
     _check_successors(workspace, set(successors.values()))
+    orphans = _lock(workspace, successors)
     pairs = [(orphan.account_id, successors[orphan.pk]) for orphan in orphans]
     _end_lesser_grants(pairs)
     bulk.insert(
@@ -218,7 +218,7 @@ def _owned(account_ids: Collection[UUID], *, beside: User | None = None) -> set[
 def _open(workspace: Workspace, accounts: Collection[UUID], *, told_of: Any, **shared: Any) -> int:
     if not accounts:
         return 0
-    bulk.insert(Orphan, {"account_id": list(accounts)}, otherwise=bulk.IGNORE, workspace_id=workspace.pk, **shared)
+    bulk.insert(Orphan, {"account_id": sorted(accounts)}, otherwise=bulk.IGNORE, workspace_id=workspace.pk, **shared)
     first = sorted(Account.objects.filter(pk__in=list(accounts)[:3]).values_list("name", flat=True))
     more = f" and {len(accounts) - 3} more" if len(accounts) > 3 else ""
     notices.tell(

@@ -47,24 +47,30 @@ SELECT g.account_id, g.user_id, g.role, g.expires_at
 
 # Exposures of departures that were called off, whose person has access again and reaches the account.
 _IN_AGAIN: Final = """
-UPDATE rotation_exposure e SET closed_at = %(now)s, outcome = %(outcome)s
-  FROM rotation_offboarding o JOIN rotation_massremoval r ON r.id = o.hold_id AND r.decision = %(cancelled)s
+WITH closing AS (
+SELECT e.id, o.id AS offboarding_id
+  FROM rotation_exposure e JOIN rotation_offboarding o ON o.id = e.offboarding_id
+  JOIN rotation_massremoval r ON r.id = o.hold_id AND r.decision = %(cancelled)s
   JOIN workspace_user u ON u.id = o.user_id AND u.is_active
- WHERE e.offboarding_id = o.id AND e.closed_at IS NULL AND EXISTS (
+ WHERE e.closed_at IS NULL AND EXISTS (
        SELECT 1 FROM workspace_grant g
         WHERE g.account_id = e.account_id AND g.ended_at IS NULL
           AND (g.expires_at IS NULL OR g.expires_at > %(now)s)
           AND (g.user_id = u.id OR EXISTS (
                SELECT 1 FROM workspace_teammembership m
                 WHERE m.team_id = g.team_id AND m.user_id = u.id AND m.left_at IS NULL)))
-RETURNING o.id
+ ORDER BY e.id FOR UPDATE OF e)
+UPDATE rotation_exposure e SET closed_at = %(now)s, outcome = %(outcome)s FROM closing WHERE closing.id = e.id
+RETURNING closing.offboarding_id
 """
 
 _COMPLETE: Final = """
-UPDATE rotation_offboarding o SET completed_at = %(now)s
+WITH closed AS (
+SELECT o.id FROM rotation_offboarding o
  WHERE o.id = ANY(%(offboardings)s) AND o.completed_at IS NULL
    AND NOT EXISTS (SELECT 1 FROM rotation_exposure e WHERE e.offboarding_id = o.id AND e.closed_at IS NULL)
-RETURNING o.id
+ ORDER BY o.id FOR NO KEY UPDATE)
+UPDATE rotation_offboarding o SET completed_at = %(now)s FROM closed WHERE closed.id = o.id RETURNING o.id
 """
 
 
@@ -98,7 +104,8 @@ def let_in_again(removal: MassRemoval, user_ids: Collection[UUID], *, actor: Act
 
     A fixed number of statements. Raises Refused unless the removal was called off.
     """
-    removal = MassRemoval.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=removal.pk)
+    rows = MassRemoval.objects.select_for_update(no_key=True, of=("self",)).select_related("workspace")
+    removal = rows.get(pk=removal.pk)
     if removal.decision != Decision.CANCELLED:
         raise Refused("Call the removal off first.")
     mine = Offboarding.objects.filter(hold=removal, user__in=user_ids)

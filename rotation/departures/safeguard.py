@@ -192,12 +192,18 @@ def _open(workspace: Workspace, removed: int, people: int, since: datetime, now:
 def _take_up(removal: MassRemoval, since: datetime) -> None:
     """Hold what the departures before this one set off and no worker has begun."""
     before = Offboarding.objects.filter(workspace_id=removal.workspace_id, started_at__gt=since, hold=None)
-    before.update(hold=removal)
+    Offboarding.objects.filter(pk__in=_locked(before.order_by("pk"))).update(hold=removal)
     waiting = RotationJob.objects.filter(
         workspace_id=removal.workspace_id, state=JobState.QUEUED, fence=0, requested_at__gt=since,
         cause__startswith=jobs.DEPARTURE,
     )  # fmt: skip
-    waiting.update(hold=removal, held_until=removal.held_until)
+    ids = _locked(waiting.order_by("account"))
+    RotationJob.objects.filter(pk__in=ids).update(hold=removal, held_until=removal.held_until)
+
+
+def _locked(rows: QuerySet[Any]) -> list[UUID]:
+    """The keys of rows, locked in their order."""
+    return list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _tell(removal: MassRemoval) -> None:
@@ -226,8 +232,9 @@ def _lock(removal: MassRemoval) -> MassRemoval:
 def _release(removal: MassRemoval) -> int:
     """Let the workers have what was held back; how many jobs."""
     held = RotationJob.objects.filter(hold=removal, held_until__isnull=False)
+    held = RotationJob.objects.filter(pk__in=_locked(held.order_by("account")))
     ids = list(held.order_by(*queue.ORDER).values_list("pk", flat=True))
-    RotationJob.objects.filter(pk__in=ids).update(held_until=None, woken_at=None)
+    held.update(held_until=None, woken_at=None)
     wake.on_commit(ids)
     return len(ids)
 
@@ -236,7 +243,7 @@ def _call_off(removal: MassRemoval) -> int:
     """Cancel what was held back and nobody has begun; how many jobs. A worker that has one just now loses it."""
     now = timezone.now()
     held = RotationJob.objects.filter(hold=removal, held_until__isnull=False, state=JobState.QUEUED)
-    fences = dict(held.select_for_update().values_list("pk", "fence"))
+    fences = dict(held.select_for_update(no_key=True).order_by("account").values_list("pk", "fence"))
     bulk.insert(
         RotationStep, {"job_id": list(fences), "fence": list(fences.values())}, workspace_id=removal.workspace_id,
         from_state=JobState.QUEUED, to_state=JobState.CANCELLED, note="the departures were called off", at=now,
