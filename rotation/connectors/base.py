@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -177,7 +177,7 @@ class Connector(ABC):
 
         A connector that cannot (`closes_sessions`) makes no call and names what lives on.
         """
-        return Closed()
+        return Closed(follow_ups=(f"Sessions of {self.username} may be open still: end them where it is used.",))
 
 
 class WrongSettings(Invalid):
@@ -194,12 +194,19 @@ def validated(connector: type[Connector], target: Mapping[str, Any]) -> TargetSe
     try:
         return connector.Settings.model_validate(dict(target))
     except ValidationError as error:
-        problems = [_problem(connector, found["loc"], found["msg"]) for found in error.errors()]
+        problems = [_problem(connector, found["loc"], found["type"], found["msg"]) for found in error.errors()]
     raise WrongSettings(problems)
 
 
-def _problem(connector: type[Connector], place: tuple[int | str, ...], words: str) -> tuple[str, str]:
+_WORDS: Final = {
+    "missing": "is needed", "extra_forbidden": "is not a setting of this connector",
+    "string_pattern_mismatch": "has characters that cannot stand here",
+}  # fmt: skip
+"""Instead of pydantic's own words, where those are for programmers."""
+
+
+def _problem(connector: type[Connector], place: tuple[int | str, ...], kind: str, words: str) -> tuple[str, str]:
     """The field and what is wrong with it; a check of several fields together names its field itself."""
-    words, name = words.removeprefix("Value error, "), ".".join(map(str, place))
+    words, name = _WORDS.get(kind, words).removeprefix("Value error, "), ".".join(map(str, place))
     before, colon, after = words.partition(": ")
     return (before, after) if not name and colon and before in connector.Settings.model_fields else (name, words)

@@ -1,6 +1,6 @@
 """Logins that only a person can change: the engine asks the account's owner, and takes their word."""
 
-from rotation.connectors.base import Capabilities, Connector, FailureKind, Login, TargetError, TargetSettings
+from rotation.connectors.base import Capabilities, Closed, Connector, FailureKind, Login, TargetError, TargetSettings
 from workspace.crypto import Secret
 
 
@@ -23,3 +23,7 @@ class ByHand(Connector):
     def verify(self, password: Secret) -> bool:
         """Raises TargetError HUMAN."""
         raise TargetError(FailureKind.HUMAN, "This login cannot be tried from here. Try it by hand.")
+
+    def close_sessions(self, *, new: Secret, admin: Login | None) -> Closed:
+        """Whoever changes the password sees to them as well."""
+        return Closed()

@@ -5,12 +5,13 @@ holds a password. See RabbitMQ's "HTTP API Reference" and "Credentials and Passw
 import base64
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rotation.connectors.base import Capabilities, Closed, Connector, FailureKind, Login, TargetError, TargetSettings
 from rotation.connectors.dial import Deadline, Host, Port
@@ -32,6 +33,12 @@ RIGHT_PASSWORD: Final = frozenset({"Not management user", "User can only log in 
 _POWERS: Final = frozenset({"administrator", "policymaker"})
 
 
+def _path(text: str) -> str:
+    if not re.fullmatch(r"(?:/[A-Za-z0-9_~.-]*[A-Za-z0-9_~-])*", text):
+        raise ValueError("must be a path such as /rabbit, without a slash at its end")
+    return text
+
+
 class RabbitMqSettings(TargetSettings):
     """Where the management API answers; its certificate is verified where `tls` is on."""
 
@@ -41,9 +48,10 @@ class RabbitMqSettings(TargetSettings):
     path_prefix: Annotated[
         str,
         Field(
-            max_length=200, pattern=r"^(?:/[A-Za-z0-9_~.-]*[A-Za-z0-9_~-])*$",
+            max_length=200,
             description="What management.path_prefix says on the server, such as /rabbit. Usually empty.",
         ),
+        AfterValidator(_path),
     ] = ""  # fmt: skip
 
 

@@ -37,14 +37,16 @@ SHORT: Final = 1.0
 BRIEF: Final = 0.3
 """The part of it for calls that are expected to get no answer at all."""
 
+REBINDING: Final = "rebinding.invalid"
+
 Test = TypeVar("Test", bound=Callable[..., None])
 
 
-def needs(capability: str) -> Callable[[Test], Test]:
-    """A test for connectors that declare this capability (a field of `Capabilities`)."""
+def needs(capability: str, *, is_there: bool = True) -> Callable[[Test], Test]:
+    """A test for connectors that declare this capability (a field of `Capabilities`), or for the others."""
 
     def mark(test: Test) -> Test:
-        test.__dict__["needs"] = capability
+        test.__dict__["needs"] = (capability, is_there)
         return test
 
     return mark
@@ -61,12 +63,15 @@ class ConnectorContract:
     """Seconds for calls whose last answer is expected not to come. More for connectors that take long to begin."""
     halfway: ClassVar[float] = SHORT
     """Seconds for a call that gets as far as the change and no further."""
+    refused: ClassVar[str] = ""
+    """A password that the target's policy refuses; empty for a target without one."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, test in list(vars(ConnectorContract).items()):
-            capability = getattr(test, "needs", None)
-            if capability and not getattr(cls.able, capability):
+            capability, is_there = getattr(test, "needs", ("", True))
+            able = cls.refused if capability == "refused" else getattr(cls.able, capability, True)
+            if bool(able) is not is_there:
                 setattr(cls, name, None)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -194,6 +199,17 @@ class ConnectorContract:
         connector.change(Secret(text), current=old, admin=changer)
         assert connector.verify(Secret(text))
 
+    @needs("refused")
+    def test_a_password_that_the_policy_refuses_is_its_refusal(
+        self, connector: Connector, old: Secret, admin: Login | None
+    ) -> None:
+        with pytest.raises(TargetError) as failure:
+            connector.change(Secret(self.refused), current=old, admin=admin)
+        assert failure.value.kind is FailureKind.POLICY
+        assert self.refused not in failure.value.detail
+        assert connector.verify(old)
+        assert not connector.verify(Secret(self.refused))
+
     def test_a_closed_port_is_unreachable_and_no_wrong_password(
         self, target: Target, username: str, old: Secret, new: Secret, changer: Login | None
     ) -> None:
@@ -286,6 +302,14 @@ class ConnectorContract:
         finally:
             stranger.close()
 
+    @needs("closes_sessions", is_there=False)
+    def test_sessions_that_are_not_closed_are_named(
+        self, connector: Connector, old: Secret, changer: Login | None
+    ) -> None:
+        closed = connector.close_sessions(new=old, admin=changer)
+        assert closed.sessions == 0
+        assert connector.username in " ".join(closed.follow_ups)
+
     def test_wrong_settings_are_named(self, target: Target) -> None:
         good = target.settings(target.host, target.port)
         for name, value in target.wrong_settings.items():
@@ -300,6 +324,22 @@ class ConnectorContract:
             with pytest.raises(TargetError, match=r"169\.254\.169\.254") as failure:
                 call()
             assert failure.value.kind is FailureKind.PERMISSION
+
+    def test_a_name_is_looked_up_once_and_its_address_is_kept(
+        self, target: Target, username: str, old: Secret, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A name may lead elsewhere the second time it is asked for (DNS rebinding)."""
+        real, asked = socket.getaddrinfo, []
+
+        def getaddrinfo(host: Any, port: Any, *rest: Any, **options: Any) -> list[Any]:
+            if host not in {REBINDING, REBINDING.encode()}:
+                return list(real(host, port, *rest, **options))
+            asked.append(host)
+            return list(real(target.host if len(asked) == 1 else "169.254.169.254", port, *rest, **options))
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        assert _connector(target, username, host=REBINDING).verify(old)
+        assert asked == [REBINDING]
 
     def test_no_secret_is_in_an_error_or_a_repr(
         self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None

@@ -223,7 +223,7 @@ def test_what_a_setting_means_is_said_beside_it(acme: Company) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"postgres__host": ""}, "Field required"), ({"postgres__port": "0"}, "greater than or equal to 1"),
+        ({"postgres__host": ""}, "Is needed."), ({"postgres__port": "0"}, "greater than or equal to 1"),
         ({"username": ""}, "must be named"), ({"connector": "nothing"}, "Select a valid choice"),
         ({"name": "router"}, "There is an account called router already"),
         ({"password_classes": []}, "required"), ({"password_length": "7"}, "greater than or equal to 8"),

@@ -29,12 +29,14 @@ class TestHttpApi(ConnectorContract):
     """The contract, with an admin account that asks in JSON."""
 
     able = Capabilities(admin_reset=True, closes_sessions=True, can_verify=True)
+    refused = "secret7"
 
 
 class TestHttpApiItself(ConnectorContract):
     """The contract, with a login that asks for itself in forms, and whose login call answers 200 to everybody."""
 
     able = Capabilities(self_change=True, closes_sessions=True, can_verify=True)
+    refused = "secret7"
 
     @pytest.fixture
     def target(self, service: Service) -> Iterator[HttpTarget]:

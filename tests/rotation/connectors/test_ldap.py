@@ -26,6 +26,7 @@ class TestLdap(ConnectorContract):
     """The contract."""
 
     able = Ldap.capabilities
+    refused = "Short1"
 
 
 # What the directory says to a new password

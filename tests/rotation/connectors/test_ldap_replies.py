@@ -329,22 +329,6 @@ def test_what_is_slipped_in_before_tls_begins_is_not_taken_for_the_servers() -> 
         connector.verify(OLD)
 
 
-def test_only_the_address_that_was_judged_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that leads elsewhere the second time it is asked for (DNS rebinding)."""
-    real, asked = socket.getaddrinfo, []
-
-    def getaddrinfo(host: str, port: int, *rest: Any, **options: Any) -> list[Any]:
-        if host != "rebinding.invalid":
-            return list(real(host, port, *rest, **options))
-        asked.append(host)
-        address = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    with openldap((BOUND,), host="rebinding.invalid") as (connector, _):
-        assert connector.verify(OLD)
-    assert asked == ["rebinding.invalid"]
-
 
 def test_an_empty_password_is_never_sent() -> None:
     with openldap((BOUND,)) as (connector, directory):

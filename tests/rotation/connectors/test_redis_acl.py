@@ -278,22 +278,3 @@ def test_a_certificate_of_an_unknown_authority_is_refused(
     connector = target.connector(target.make_login(old), host="localhost", port=front.port, tls=True)
     with pytest.raises(TargetError, match="certificate verify failed"):
         connector.verify(old)
-
-
-def test_only_the_address_that_was_judged_is_connected_to(
-    target: RedisTarget, old: Secret, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name that leads elsewhere the second time it is asked for (DNS rebinding)."""
-    connector = target.connector(target.make_login(old), host="rebinding.invalid")
-    real, asked = socket.getaddrinfo, []
-
-    def getaddrinfo(host: str, port: int, *rest: Any, **options: Any) -> list[Any]:
-        if host != "rebinding.invalid":
-            return list(real(host, port, *rest, **options))
-        asked.append(host)
-        address = target.host if len(asked) == 1 else "169.254.169.254"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert connector.verify(old)
-    assert asked == ["rebinding.invalid"]

@@ -59,6 +59,7 @@ class TestScimTarget(ConnectorContract):
     """The contract, by PATCH."""
 
     able = ScimTarget.capabilities
+    refused = "secret7"
 
 
 PUT = {"method": "put"}

@@ -1,6 +1,5 @@
 """Linux logins over SSH: the contract, and what the server says to a login and to a new password."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,22 +68,6 @@ def test_a_host_key_may_be_entered_as_administrators_find_it(target: SshTarget, 
     }[form]
     assert target.connector(target.make_login(old), host_key=entered).verify(old)
 
-
-def test_only_the_address_that_was_judged_is_connected_to(
-    target: SshTarget, old: Secret, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name that leads elsewhere the second time it is asked for (DNS rebinding)."""
-    asked: list[str] = []
-
-    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-        asked.append(host)
-        address = target.host if len(asked) == 1 else "169.254.169.254"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
-
-    connector = target.connector(target.make_login(old), host="rebinding.invalid")
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert connector.verify(old)
-    assert asked == ["rebinding.invalid"]
 
 
 # What the server says to a login
@@ -309,3 +292,34 @@ def _refused(verify: Any, password: Secret, kind: FailureKind, words: str) -> No
         verify(password)
     assert failure.value.kind is kind
     assert words in failure.value.detail
+
+
+# What language the server speaks
+
+
+@pytest.fixture
+def german(target: SshTarget, old: Secret) -> Iterator[str]:
+    """A login that has its programs, and the admin's, speak German."""
+    username = target.make_login(old)
+    for name in (username, target.admin.username):
+        target.write(name, ".bashrc", "export LC_ALL=de_DE.UTF-8\n")
+    yield username
+    target.write(target.admin.username, ".bashrc", "")
+
+
+@pytest.mark.parametrize(("who", "path"), [("itself", "/usr/bin/passwd"), ("admin", "/usr/sbin/chpasswd")])
+def test_words_are_asked_for_in_english(
+    target: SshTarget, german: str, old: Secret, new: Secret, who: str, path: str
+) -> None:
+    connector, admin = target.connector(german), target.admin if who == "admin" else None
+    with target.stand_in(path, 'echo "locale: $LC_ALL."; exit 1'), pytest.raises(TargetError, match=r"locale: C\."):
+        connector.change(new, current=old, admin=admin)
+    connector.change(new, current=old, admin=admin)
+    assert connector.verify(new)
+
+
+def test_an_expiry_is_asked_for_in_english(target: SshTarget, german: str, old: Secret, new: Secret) -> None:
+    expired = '[ "$LC_ALL" = C ] && echo "Account expires : Jan 01, 2020" || echo "Konto verfällt : Jan 01, 2020"'
+    with target.stand_in("/usr/bin/chage", expired), pytest.raises(TargetError, match="expired") as failure:
+        target.connector(german).change(new, current=old, admin=target.admin)
+    assert failure.value.kind is FailureKind.PERMISSION

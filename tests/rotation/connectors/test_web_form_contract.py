@@ -32,5 +32,6 @@ class TestWebForm(ConnectorContract):
     """The contract."""
 
     able = WebForm.capabilities
+    refused = "secret7"
     short = 2.0
     halfway = 15.0

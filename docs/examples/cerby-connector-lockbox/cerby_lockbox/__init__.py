@@ -9,7 +9,7 @@ import socket
 from typing import Final, Self
 
 from rotation.connectors.base import Capabilities, Closed, Connector, FailureKind, Login, TargetError, TargetSettings
-from rotation.connectors.dial import Deadline, Host, Port, resolve
+from rotation.connectors.dial import Allowance, Deadline, Host, Port, resolve
 from rotation.connectors.secrecy import clean, text_of
 from workspace.crypto import Secret
 
@@ -36,7 +36,7 @@ class Lockbox(Connector):
 
     def change(self, new: Secret, *, current: Secret | None, admin: Login | None) -> None:
         wanted = digest(new)
-        with self._logged_in(self._whoever(admin, current)) as line:
+        with self._logged_in(admin or self.itself(current)) as line:
             line.ask(f"SET {self.username} {wanted}")
 
     def verify(self, password: Secret) -> bool:
@@ -45,13 +45,8 @@ class Lockbox(Connector):
             return line.accepts(Login(self.username, password))
 
     def close_sessions(self, *, new: Secret, admin: Login | None) -> Closed:
-        with self._logged_in(self._whoever(admin, new)) as line:
+        with self._logged_in(admin or self.itself(new)) as line:
             return Closed(int(line.ask(f"KILL {self.username}").removeprefix("OK ")))
-
-    def _whoever(self, admin: Login | None, current: Secret | None) -> Login:
-        if admin is None and current is None:
-            raise TargetError(FailureKind.AUTHENTICATION, f"The present password of {self.username} is not known.")
-        return admin or Login(self.username, current or Secret(""))
 
     def _logged_in(self, login: Login) -> "Line":
         line = Line(self._target, Deadline(self.timeout))
@@ -71,7 +66,7 @@ class Line:
     """A connection to an address that Cerby's dialler judged. Every failure of it is UNREACHABLE."""
 
     def __init__(self, target: LockboxSettings, deadline: Deadline) -> None:
-        self._deadline = deadline
+        self._deadline, self._allowance = deadline, Allowance()
         address = resolve(target.host, target.port, deadline=deadline)
         try:
             self._socket = socket.create_connection((address.ip, address.port), timeout=deadline.left())
@@ -115,13 +110,14 @@ class Line:
         return answer
 
     def _read(self) -> bytes:
-        """One line. Asked again and again how much time is left: a server may send byte after byte for ever."""
+        """One line. Asked again and again how much time is left and how much was said: a server may do so for ever."""
         received = b""
         while not received.endswith(b"\n"):
             self._socket.settimeout(self._deadline.left())
             more = self._socket.recv(1024)
             if not more:
                 raise ConnectionResetError
+            self._allowance.take(len(more))
             received += more
         return received.strip()
 

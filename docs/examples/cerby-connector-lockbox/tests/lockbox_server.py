@@ -1,8 +1,11 @@
 """A Lockbox server in this process, on a real socket."""
 
+import hashlib
 import socketserver
 import threading
 from typing import Any
+
+COMMON = {hashlib.sha256(text).hexdigest() for text in (b"password1", b"letmein")}
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -45,6 +48,8 @@ class Conversation(socketserver.StreamRequestHandler):
         if name not in self.server.digests:
             return f"FORBIDDEN there is no login {name}"
         if verb == "SET":
+            if words[1] in COMMON:
+                return "WEAK everybody knows that one"
             self.server.digests[name] = words[1]
             return "OK"
         others = [each for each in self.server.sessions if each.name == name and each is not self]

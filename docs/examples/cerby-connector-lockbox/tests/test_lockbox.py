@@ -76,6 +76,7 @@ def target() -> Iterator[Target]:
 class TestLockbox(ConnectorContract):
     able = Lockbox.capabilities
     short = 0.3  # seconds for calls that get no answer
+    refused = "password1"
 
 
 def test_a_login_may_not_change_another(target: Target) -> None:
