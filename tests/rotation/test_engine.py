@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from rotation import engine, jobs, passwords, resolution, sweep, wanted
@@ -149,6 +150,34 @@ def test_a_leased_job_is_left_alone_and_taken_over_when_the_lease_ends(
         jobs.reload(lease)
     jobs.hand_back(lease)
     assert_proved(acme, server)
+
+
+def test_a_database_that_goes_away_is_no_failure_of_the_rotation(
+    acme: Company, server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's task fails; the job stands where it stood, until the lease is over and another goes on."""
+
+    def away(policy: object, earlier: object) -> Secret:
+        raise OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patch, pytest.raises(OperationalError):
+        patch.setattr(passwords, "fresh", away)
+        engine.run(job.pk, worker="test")
+    job.refresh_from_db()
+    assert (job.state, job.failures, job.failure_code) == (JobState.QUEUED, 0, "")
+    RotationJob.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert run(job).state == JobState.DONE
+
+
+def test_a_login_that_nothing_is_known_of_is_not_spoken_to(acme: Company, server: Server) -> None:
+    account = accounts.create(
+        acme.workspace, "Found", actor=TESTS, username="found", connector="model", target={}, is_privileged=True
+    )
+    jobs.request(acme.workspace, [account], cause="asked for")
+    job = run(RotationJob.objects.get(account=account))
+    assert (job.state, job.failure_code) == (JobState.NEEDS_HUMAN, "authentication")
+    assert path_of(job) == ["prepared", "needs_human"]
+    assert (server.logins, server.changes) == ([], [])
 
 
 def test_a_finished_job_is_not_run_again(server: Server, job: RotationJob) -> None:
