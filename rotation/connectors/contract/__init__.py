@@ -22,8 +22,9 @@ import pytest
 from django.conf import settings
 
 from rotation.connectors.base import Capabilities, Connector, FailureKind, Login, TargetError, validated
+from rotation.connectors.contract.calls import assert_unreachable, calls_of, closed_port, collect, connector_of
 from rotation.connectors.contract.proxy import Mode, Proxy
-from rotation.connectors.contract.target import PLENTY, OpenSession, Target, random_password, until
+from rotation.connectors.contract.target import OpenSession, Target, random_password, until
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 
@@ -94,7 +95,7 @@ class ConnectorContract:
 
     @pytest.fixture
     def connector(self, target: Target, username: str) -> Connector:
-        return _connector(target, username)
+        return connector_of(target, username)
 
     @pytest.fixture
     def proxy(self, target: Target) -> Iterator[Proxy]:
@@ -170,7 +171,7 @@ class ConnectorContract:
 
     @needs("admin_reset")
     def test_a_login_that_does_not_exist_is_neither_made_nor_accepted(self, target: Target, new: Secret) -> None:
-        connector = _connector(target, "nobody_of_that_name")
+        connector = connector_of(target, "nobody_of_that_name")
         with pytest.raises(TargetError) as failure:
             connector.change(new, current=None, admin=target.admin)
         assert failure.value.kind is FailureKind.PERMISSION
@@ -213,8 +214,8 @@ class ConnectorContract:
     def test_a_closed_port_is_unreachable_and_no_wrong_password(
         self, target: Target, username: str, old: Secret, new: Secret, changer: Login | None
     ) -> None:
-        connector = _connector(target, username, port=_closed_port())
-        _assert_unreachable(connector, old, new, changer)
+        connector = connector_of(target, username, port=closed_port())
+        assert_unreachable(connector, old, new, changer)
 
     @pytest.mark.timeout(60)
     @pytest.mark.parametrize("mode", [Mode.STALL, Mode.TRICKLE, Mode.RESET])
@@ -222,14 +223,14 @@ class ConnectorContract:
         self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None, mode: Mode
     ) -> None:
         proxy.treat(mode)
-        connector = _connector(target, username, port=proxy.port, timeout=self.short * BRIEF)
-        _assert_unreachable(connector, old, new, changer)
+        connector = connector_of(target, username, port=proxy.port, timeout=self.short * BRIEF)
+        assert_unreachable(connector, old, new, changer)
 
     def test_a_slow_network_is_only_slow(
         self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
     ) -> None:
         proxy.treat(Mode.SLOW)
-        connector = _connector(target, username, port=proxy.port)
+        connector = connector_of(target, username, port=proxy.port)
         connector.change(new, current=old, admin=changer)
         connector.retire(old, new=new, admin=changer)
         assert connector.verify(new)
@@ -239,7 +240,7 @@ class ConnectorContract:
         self, target: Target, connector: Connector, old: Secret, new: Secret, proxy: Proxy, admin: Login | None
     ) -> None:
         proxy.treat(Mode.DROP_REPLY, target.change_marker)
-        behind = _connector(target, connector.username, port=proxy.port)
+        behind = connector_of(target, connector.username, port=proxy.port)
         with pytest.raises(TargetError) as failure:
             behind.change(new, current=old, admin=admin)
         assert failure.value.kind is FailureKind.UNREACHABLE
@@ -252,7 +253,7 @@ class ConnectorContract:
     ) -> None:
         proxy.treat(Mode.STALL_REPLY, target.change_marker)
         for patience in (1, 3, 9):  # on a busy machine the time may be over before the request was sent at all
-            behind = _connector(target, connector.username, port=proxy.port, timeout=self.halfway * patience)
+            behind = connector_of(target, connector.username, port=proxy.port, timeout=self.halfway * patience)
             with pytest.raises(TargetError) as failure:
                 behind.change(new, current=old, admin=changer)
             assert failure.value.kind is FailureKind.UNREACHABLE
@@ -265,7 +266,7 @@ class ConnectorContract:
         self, target: Target, connector: Connector, old: Secret, new: Secret, proxy: Proxy, admin: Login | None
     ) -> None:
         proxy.treat(Mode.DROP_REQUEST, target.change_marker)
-        behind = _connector(target, connector.username, port=proxy.port)
+        behind = connector_of(target, connector.username, port=proxy.port)
         with pytest.raises(TargetError) as failure:
             behind.change(new, current=old, admin=admin)
         assert failure.value.kind is FailureKind.UNREACHABLE
@@ -319,8 +320,8 @@ class ConnectorContract:
     def test_a_forbidden_address_is_not_connected_to(
         self, target: Target, username: str, old: Secret, new: Secret, changer: Login | None
     ) -> None:
-        connector = _connector(target, username, host="169.254.169.254")
-        for call in _calls(connector, old, new, changer):
+        connector = connector_of(target, username, host="169.254.169.254")
+        for call in calls_of(connector, old, new, changer):
             with pytest.raises(TargetError, match=r"169\.254\.169\.254") as failure:
                 call()
             assert failure.value.kind is FailureKind.PERMISSION
@@ -338,25 +339,25 @@ class ConnectorContract:
             return list(real(target.host if len(asked) == 1 else "169.254.169.254", port, *rest, **options))
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        assert _connector(target, username, host=REBINDING).verify(old)
+        assert connector_of(target, username, host=REBINDING).verify(old)
         assert asked == [REBINDING]
 
     def test_no_secret_is_in_an_error_or_a_repr(
         self, target: Target, username: str, old: Secret, new: Secret, proxy: Proxy, changer: Login | None
     ) -> None:
         texts: list[str] = []
-        connector = _connector(target, username, port=proxy.port, timeout=self.short * BRIEF)
+        connector = connector_of(target, username, port=proxy.port, timeout=self.short * BRIEF)
         wrong = random_password()
         impostor = Login(changer.username, wrong) if changer else None
         for mode in (Mode.RESET, Mode.STALL, Mode.DROP_REPLY, Mode.DROP_REQUEST):
             proxy.treat(mode, target.change_marker)
-            for call in _calls(connector, old, new, changer):
+            for call in calls_of(connector, old, new, changer):
                 with suppress(TargetError):
-                    _collect(call, texts)
+                    collect(call, texts)
         proxy.treat(Mode.PASS)
         for who in (impostor, None):
             with suppress(TargetError):
-                _collect(partial(connector.change, new, current=wrong, admin=who), texts)
+                collect(partial(connector.change, new, current=wrong, admin=who), texts)
         texts += [repr(connector), str(connector), repr(vars(connector))]
         assert len(texts) > 8
         for secret in (old, new, target.admin.password, wrong):
@@ -376,47 +377,3 @@ class ConnectorContract:
         assert connector.username in log
         for secret in (old, new, target.admin.password):
             assert secret.reveal() not in log
-
-
-def _connector(
-    target: Target, username: str, *, host: str = "", port: int | None = None, timeout: float = PLENTY
-) -> Connector:
-    chosen = validated(target.kind, target.settings(host or target.host, port or target.port))
-    return target.kind(chosen, username, timeout=timeout)
-
-
-def _calls(connector: Connector, old: Secret, new: Secret, admin: Login | None) -> list[Callable[[], object]]:
-    """Every call that the connector declares to be possible."""
-    able = connector.capabilities
-    calls: list[tuple[bool, Callable[[], object]]] = [
-        (admin is not None, lambda: connector.change(new, current=old, admin=admin)),
-        (able.self_change, lambda: connector.change(new, current=old, admin=None)),
-        (able.can_verify, lambda: connector.verify(old)),
-        (able.closes_sessions, lambda: connector.close_sessions(new=old, admin=admin)),
-        (able.two_passwords, lambda: connector.retire(new, new=old, admin=admin)),
-    ]
-    return [call for possible, call in calls if possible]
-
-
-def _assert_unreachable(connector: Connector, old: Secret, new: Secret, admin: Login | None) -> None:
-    for call in _calls(connector, old, new, admin):
-        with pytest.raises(TargetError) as failure:
-            call()
-        assert failure.value.kind is FailureKind.UNREACHABLE
-
-
-def _collect(call: Callable[[], object], texts: list[str]) -> None:
-    """Keep all that a log could show of a failure: words, repr, and what it was caused by."""
-    try:
-        call()
-    except TargetError as error:
-        found: BaseException | None = error
-        while found is not None:
-            texts.extend((str(found), repr(found), repr(vars(found))))
-            found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
-        raise
-
-
-def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
