@@ -152,6 +152,32 @@ def test_a_leased_job_is_left_alone_and_taken_over_when_the_lease_ends(
     assert_proved(acme, server)
 
 
+def test_of_two_workers_in_one_state_only_the_later_lease_moves_on(job: RotationJob) -> None:
+    """The first stood still; the second has done nothing yet."""
+    first = jobs.claim(job.pk, worker="first")
+    assert first is not None
+    RotationJob.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    second = jobs.claim(job.pk, worker="second")
+    assert second is not None
+    with pytest.raises(jobs.LeaseLost):
+        jobs.move(first, JobState.PREPARED)
+    jobs.hand_back(first)
+    job.refresh_from_db()
+    assert (job.state, job.fence, job.leased_by) == (JobState.QUEUED, second.fence, "second")
+    assert job.lease_until is not None
+    jobs.move(second, JobState.PREPARED)
+    assert job.steps.get().fence == second.fence
+
+
+def test_what_was_called_off_meanwhile_is_not_moved_on(job: RotationJob) -> None:
+    lease = jobs.claim(job.pk, worker="test")
+    assert lease is not None
+    RotationJob.objects.filter(pk=job.pk).update(state=JobState.CANCELLED)
+    with pytest.raises(jobs.LeaseLost):
+        jobs.move(lease, JobState.PREPARED)
+    assert not RotationStep.objects.exists()
+
+
 def test_a_database_that_goes_away_is_no_failure_of_the_rotation(
     acme: Company, server: Server, job: RotationJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
