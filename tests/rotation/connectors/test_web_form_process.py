@@ -267,6 +267,22 @@ def test_a_hostile_page_finds_no_way_past_the_gate(target: WebTarget, old: Secre
         trap.close()
 
 
+WORKER = """
+<p id="done"></p><script>
+const tell = () => document.getElementById("done").textContent = "Everything was tried";
+navigator.serviceWorker.register("/worker.js").then(tell, tell);
+</script>
+"""
+
+
+def test_a_page_puts_no_service_worker_between_the_site_and_what_is_typed(target: WebTarget, old: Secret) -> None:
+    target.site.private["/"] = lambda visitor, form: (200, page(f"Signed in as {visitor.session.name}", WORKER))
+    recipe = {**target.settings("x", 1)["recipe"]}
+    recipe["login"] = {**recipe["login"], "accepted": {"text": "Everything was tried"}}
+    assert target.connector(target.make_login(old), recipe=recipe).verify(old)
+    assert "/worker.js" not in "\n".join(target.site.log)
+
+
 def test_a_site_off_the_workspaces_list_is_not_visited(target: WebTarget, old: Secret) -> None:
     visitor = target.connector(target.make_login(old))
     visitor.allowed_hosts = ("intranet.example.com",)
