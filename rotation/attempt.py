@@ -1,7 +1,7 @@
 """One worker's hold on one job: the versions, the logins, and the calls to the target, each within what is allowed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -84,7 +84,7 @@ class Attempt:
     @cached_property
     def health(self) -> TargetHealth | None:
         """How the target fared lately."""
-        return targets.health_of(self.job.workspace, self.job.target)
+        return self.lease.health
 
     @cached_property
     def limit(self) -> int | None:
@@ -118,9 +118,14 @@ class Attempt:
     @property
     def replaced(self) -> SecretVersion | None:
         """The version that the candidate takes the place of, as far as is known."""
+        current = accounts.current_version(self.account)
+        return self.replaced_of([current] if current else [])
+
+    def replaced_of(self, versions: Iterable[SecretVersion]) -> SecretVersion | None:
+        """The same, of these versions of the account."""
         if self.in_force is not None:
             return self.in_force
-        current = accounts.current_version(self.account)
+        current = next((version for version in versions if version.is_shown), None)
         return None if current is None or current == self.job.candidate else current
 
     def older(self) -> list[SecretVersion]:
@@ -147,7 +152,7 @@ class Attempt:
 
     # The admin account
 
-    @property
+    @cached_property
     def admin(self) -> Login | None:
         """The login that may reset this one, where the account names one and its password is known."""
         admin = self.account.admin_account

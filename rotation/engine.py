@@ -8,9 +8,9 @@ See docs/rotation.md.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -18,14 +18,14 @@ from django.utils import timezone
 
 from rotation import budget, failpoints, jobs, passwords, queue, recovery, verification, wake
 from rotation.attempt import Attempt, OutOfTime, time_limit
-from rotation.connectors.base import FailureKind, TargetError
+from rotation.connectors.base import FailureKind, Login, TargetError
 from rotation.departures import exposures
 from rotation.jobs import Lease, Move
 from rotation.models import RotationJob
 from rotation.passwords import Policy
 from rotation.proof import Proof, prove
 from rotation.states import JobState
-from workspace import accounts, audit, statements
+from workspace import accounts, audit, statements, transactions
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Undecryptable
@@ -39,6 +39,13 @@ DRAIN_SECONDS: Final = 4.0
 OLD_AT_A_TIME: Final = 5
 _DEAD: Final = "UPDATE workspace_secretversion SET proved_dead_at = %s WHERE id = ANY(%s)"
 AGAIN: Final = "A password became known while the last one was changed"
+
+
+class Credentials(NamedTuple):
+    """As whom a password is set: as the admin account, or as the login itself with its present password."""
+
+    current: Secret | None
+    admin: Login | None
 
 
 def work(*, worker: str) -> int:
@@ -98,43 +105,70 @@ def take(step: Callable[[Attempt], None], attempt: Attempt) -> None:
 
 
 def _prepare(attempt: Attempt) -> None:
-    """QUEUED: seal a candidate and commit it. A target that only people can change goes to a person."""
-    capabilities = attempt.connector.capabilities
+    """QUEUED: seal a candidate and commit it; with it the intent to set it, unless something stands against that. A
+    target that only people can change goes to a person."""
+    account, capabilities = attempt.account, attempt.connector.capabilities
     if not (capabilities.self_change or capabilities.admin_reset):
-        raise TargetError(FailureKind.HUMAN, f"{attempt.account} is changed by hand. Change it and enter the new one.")
-    policy = Policy.of(attempt.account, target_rules=capabilities.password_rules)
+        raise TargetError(FailureKind.HUMAN, f"{account} is changed by hand. Change it and enter the new one.")
+    attempt.mind_time()
+    policy = Policy.of(account, target_rules=capabilities.password_rules)
     with atomic():
-        candidate = accounts.add_candidate(attempt.account, passwords.fresh(policy, _earlier(attempt)))
-        jobs.move(attempt.lease, JobState.PREPARED, note=f"version {candidate.number}", candidate=candidate)
+        accounts.lock(account)
+        known = accounts.versions(account)
+        new = passwords.fresh(policy, _opened(known))
+        candidate = accounts.next_version(account, new, after=known)
+        transactions.append(candidate)
+        moves, replaced = [Move(JobState.PREPARED, f"version {candidate.number}")], attempt.replaced_of(known)
+        with suppress(TargetError, Undecryptable):  # then the next step says so
+            credentials = _credentials(attempt, replaced)
+            moves.append(_intent(credentials))
+        jobs.move_through(attempt.lease, *moves, candidate=candidate)
+    if attempt.job.state == JobState.APPLYING:
+        _set(attempt, replaced, credentials)
 
 
-def _earlier(attempt: Attempt) -> set[Secret]:
-    """Every password the account ever had, as far as the keys of today open them."""
+def _opened(versions: Iterable[SecretVersion]) -> set[Secret]:
+    """These passwords, as far as the keys of today open them."""
     found = set()
-    for version in statements.every(SecretVersion, "WHERE account_id = %s", [attempt.account.pk]):
+    for version in versions:
         with suppress(Undecryptable):
             found.add(accounts.open_version(version))
     return found
 
 
 def _apply(attempt: Attempt) -> None:
-    """PREPARED: write the intent, then set the candidate on the target, and go on to prove it."""
-    admin, replaced = attempt.admin, attempt.replaced
-    current = accounts.open_version(replaced) if replaced else None
-    if admin is None and current is None:
-        raise TargetError(FailureKind.AUTHENTICATION, "Neither the present password nor an admin account is known.")
+    """PREPARED, found so: write the intent, then set the candidate on the target, and go on to prove it."""
+    replaced = attempt.replaced
+    credentials = _credentials(attempt, replaced)
     attempt.new  # opened before anything is written: what cannot be opened is never sent  # noqa: B018
     attempt.mind_time()
-    jobs.move(attempt.lease, JobState.APPLYING, note=f"as {admin.username if admin else 'itself'}")
+    jobs.move_through(attempt.lease, _intent(credentials))
+    _set(attempt, replaced, credentials)
+
+
+def _credentials(attempt: Attempt, replaced: SecretVersion | None) -> Credentials:
+    """What the candidate can be set with. Raises TargetError AUTHENTICATION, Undecryptable."""
+    current = accounts.open_version(replaced) if replaced else None
+    if attempt.admin is None and current is None:
+        raise TargetError(FailureKind.AUTHENTICATION, "Neither the present password nor an admin account is known.")
+    return Credentials(current, attempt.admin)
+
+
+def _intent(credentials: Credentials) -> Move:
+    return Move(JobState.APPLYING, f"as {credentials.admin.username if credentials.admin else 'itself'}")
+
+
+def _set(attempt: Attempt, replaced: SecretVersion | None, credentials: Credentials) -> None:
+    """APPLYING, with the candidate and the intent committed."""
     failpoints.reach("after:applying")
     try:
-        attempt.change(current, admin)
+        attempt.change(credentials.current, credentials.admin)
     except TargetError as error:
         recovery.after_refusal(attempt, error)
         return
     attempt.applied = True
     failpoints.reach("target:changed")
-    _verify_new(attempt)
+    _prove_new(attempt, replaced)
 
 
 def _interrupted(attempt: Attempt) -> None:
@@ -143,8 +177,12 @@ def _interrupted(attempt: Attempt) -> None:
 
 
 def _verify_new(attempt: Attempt) -> None:
-    """APPLIED, or told so a moment ago: fresh logins prove it."""
-    replaced = attempt.replaced
+    """APPLIED, or accepted a moment ago."""
+    _prove_new(attempt, attempt.replaced)
+
+
+def _prove_new(attempt: Attempt, replaced: SecretVersion | None) -> None:
+    """Fresh logins prove the candidate, and the version that it replaced to be dead."""
     proof = prove(attempt, [replaced] if replaced and not attempt.connector.capabilities.two_passwords else [])
     if proof is None:
         recovery.set_but_rejected(attempt)

@@ -1,7 +1,7 @@
 """Named places where a test can make a rotation fail. Silent unless `settings.FAILPOINTS` is set (test mode only).
 
 `CERBY_FAILPOINTS="queued>prepared:before=crash,call:change:after=raise"`. The engine passes `<from>><to>:before` with
-a move's rows written and not committed, `<from>><to>:after` with them committed, and `call:<name>:before` and
+a move made and not committed, `<from>><to>:after` with them committed, and `call:<name>:before` and
 `call:<name>:after` around each call to a target. What may happen there: `crash` (SIGKILL, as bad luck would have it;
 also where nothing is said), `raise` (an exception nobody foresaw), `hang` (until `release` is called, or for good).
 """

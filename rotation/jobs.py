@@ -17,7 +17,7 @@ from rotation import failpoints, queue, wake, wanted
 from rotation.models import Exposure, MassRemoval, RotationJob, RotationStep, Verification
 from rotation.queue import Lease, claim, claim_next
 from rotation.states import MOVES, JobState
-from workspace import audit, notices, statements
+from workspace import audit, notices, statements, transactions
 from workspace.audit import Actor
 from workspace.errors import Refused
 from workspace.models import Account, Notice, SecretVersion, Workspace
@@ -105,8 +105,8 @@ def on_demand(account: Account, *, actor: Actor, cause: str) -> RotationJob:
     return job
 
 
-def announce_due(*, limit: int = 500) -> int:
-    """Wake the workers for every job that is due and free and that nobody was told of lately; how many."""
+def announce_due(*, limit: int = wake.AT_ONCE) -> int:
+    """Wake the workers for jobs that are due and free and that nobody was told of lately; how many."""
     now = timezone.now()
     quiet = Q(woken_at=None) | Q(woken_at__lt=now - timedelta(seconds=settings.WAKE_AGAIN_SECONDS))
     quiet |= Q(woken_at__lt=F("next_attempt_at"))
@@ -139,8 +139,8 @@ def move_through(lease: Lease, *moves: Move, **changes: Any) -> None:
     values = {"state": origin, "lease_until": queue.lease_end(now), **changes}
     if not _write(job, lease.fence, values):
         raise LeaseLost(f"{job.pk} fence {lease.fence}")
-    statements.write_all({}, steps)
     for step in steps:
+        transactions.append(step)
         failpoints.reach(f"{step.from_state}>{step.to_state}:before")
         failpoints.reach_after_commit(f"{step.from_state}>{step.to_state}:after")
     for name, value in values.items():

@@ -5,12 +5,11 @@ Most exposed first: privileged accounts, then those that more people could have 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import ObjectDoesNotExist
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -19,8 +18,6 @@ from rotation.models import RotationJob, RotationJobQuerySet, TargetHealth
 from rotation.states import FINISHED, JobState
 from workspace import statements
 from workspace.models import Account, SecretVersion, Workspace
-
-Row = TypeVar("Row", bound=models.Model)
 
 ORDER: Final = ("priority", "-exposures", "requested_at")
 TRIES: Final = 5
@@ -34,18 +31,13 @@ SELECT workspace_id, key FROM rotation_targethealth WHERE opened_at IS NOT NULL 
 """
 
 
-_RUNNING: Final = """
-SELECT count(*) FROM rotation_rotationjob WHERE workspace_id = %s AND target = %s AND lease_until >= %s
-"""
-_BREAKER: Final = "SELECT 1 FROM rotation_targethealth WHERE workspace_id = %s AND key = %s AND opened_at IS NOT NULL"
-
-
 @dataclass
 class Lease:
-    """A job held by this worker, and the fence that proves it."""
+    """A job held by this worker, and the fence that proves it. `health` is how its target fared lately, if known."""
 
     job: RotationJob
     fence: int
+    health: TargetHealth | None = None
 
 
 def claim(job_id: UUID, *, worker: str) -> Lease | None:
@@ -82,14 +74,35 @@ def lease_end(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.LEASE_SECONDS)
 
 
-# The most urgent of `free`, or one of them by its id.
+# The most urgent of `free`, or one of them by its id, with what a worker reads of it.
+_READ: Final = (
+    statements.columns(RotationJob), statements.columns(Account, "account"), statements.columns(Workspace, "workspace"),
+    statements.columns(Account, "admin"), statements.columns(SecretVersion, "candidate"),
+    statements.columns(TargetHealth, "health"),
+)  # fmt: skip
 _NEXT: Final = f"""
-WHERE NOT (t.state IN ('done', 'cancelled', 'needs_human')) AND t.next_attempt_at <= %(now)s
-  AND (t.lease_until IS NULL OR t.lease_until < %(now)s) AND (t.held_until IS NULL OR t.held_until <= %(now)s)
-  AND (%(job)s::uuid IS NULL OR t.id = %(job)s)
-  AND (t.workspace_id, t.target) NOT IN ({_CLOSED})
-ORDER BY t.priority, t.exposures DESC, t.requested_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED
-"""  # constants
+SELECT {", ".join(columns.sql for columns in _READ)} FROM (
+    SELECT * FROM rotation_rotationjob j
+     WHERE NOT (j.state IN ('done', 'cancelled', 'needs_human')) AND j.next_attempt_at <= %(now)s
+       AND (j.lease_until IS NULL OR j.lease_until < %(now)s) AND (j.held_until IS NULL OR j.held_until <= %(now)s)
+       AND (%(job)s::uuid IS NULL OR j.id = %(job)s)
+       AND (j.workspace_id, j.target) NOT IN ({_CLOSED})
+     ORDER BY j.priority, j.exposures DESC, j.requested_at LIMIT 1 FOR UPDATE SKIP LOCKED) t
+  JOIN workspace_account account ON account.id = t.account_id
+  JOIN workspace_workspace workspace ON workspace.id = t.workspace_id
+  LEFT JOIN workspace_account admin ON admin.id = account.admin_account_id
+  LEFT JOIN workspace_secretversion candidate ON candidate.id = t.candidate_id
+  LEFT JOIN rotation_targethealth health ON health.workspace_id = t.workspace_id AND health.key = t.target
+"""  # noqa: S608  # constants
+
+# Of a job whose row is locked. Whether one more may run is asked in the same statement.
+_LEASE: Final = """
+UPDATE rotation_rotationjob j SET fence = %(fence)s, lease_until = %(until)s, leased_by = %(worker)s, woken_at = %(now)s
+ WHERE j.id = %(job)s
+   AND (%(target)s = '' OR %(limit)s > (
+        SELECT count(*) FROM rotation_rotationjob r
+         WHERE r.workspace_id = %(workspace)s AND r.target = %(target)s AND r.lease_until >= %(now)s))
+"""
 
 
 def _claim(wanted: UUID | None, worker: str) -> Lease | None:
@@ -97,61 +110,49 @@ def _claim(wanted: UUID | None, worker: str) -> Lease | None:
         now = timezone.now()
         values = {"now": now, "job": wanted, "limit": settings.TARGET_CONCURRENCY}
         with transaction.atomic():
-            job = statements.one(RotationJob, _NEXT, values)
-            if job is None:
+            read = statements.joined(_NEXT, values, *_READ)
+            if read is None:
                 return None
-            _complete(job)
-            if _admitted(job, now):
-                return _lease(job, now, worker)
+            lease = _lease(*read, now=now, worker=worker)
+        if lease is not None:
+            return lease
     return None
 
 
-def _complete(job: RotationJob) -> None:
-    """Put on a job what a worker reads of its rows."""
-    account = _row(Account, job.account_id)
-    workspace = _row(Workspace, job.workspace_id)
-    account.workspace = job.workspace = workspace
-    account.admin_account = _row(Account, account.admin_account_id) if account.admin_account_id else None
-    if account.admin_account is not None:
-        account.admin_account.workspace = workspace
-    job.account = account
-    job.candidate = _row(SecretVersion, job.candidate_id) if job.candidate_id else None
-
-
-def _row(model: type[Row], pk: UUID) -> Row:
-    found = statements.one(model, "WHERE t.id = %s", [pk])
-    if found is None:
-        raise ObjectDoesNotExist(f"{model.__name__} {pk}")
-    return found
-
-
-def _admitted(job: RotationJob, now: datetime) -> bool:
-    """Whether one more may run on the job's target. Claims on one target take turns until their end.
+def _lease(
+    job: RotationJob, account: Account, workspace: Workspace, admin: Account | None, candidate: SecretVersion | None,
+    health: TargetHealth | None, *, now: datetime, worker: str,
+) -> Lease | None:  # fmt: skip
+    """Hold a job that was read and locked, unless its target is full by now. Claims on one target take turns until
+    their end.
 
     An account may have been pointed elsewhere since the job was wanted; then it is looked at anew under its new key.
     """
-    key = targets.key_of(job.account)
+    account.workspace = job.workspace = workspace
+    account.admin_account, job.account, job.candidate = admin, account, candidate
+    if admin is not None:
+        admin.workspace = workspace
+    key = targets.key_of(account)
     if key != job.target:
         RotationJob.objects.filter(pk=job.pk).update(target=key)
-        return False
-    if not key:
-        return True
-    statements.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{job.workspace_id}/{key}"])
-    running = statements.first(_RUNNING, [job.workspace_id, key, now])
-    if running is not None and running[0] >= settings.TARGET_CONCURRENCY:
-        return False
-    return _may_probe(job, key, now)
+        return None
+    if key:
+        statements.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{workspace.pk}/{key}"])
+    fence, until, worker = job.fence + 1, lease_end(now), worker[:120]
+    values = {
+        "job": job.pk, "workspace": workspace.pk, "target": key, "limit": settings.TARGET_CONCURRENCY, "fence": fence,
+        "until": until, "worker": worker, "now": now,
+    }  # fmt: skip
+    if not (statements.run(_LEASE, values).rowcount and _may_try(health, now)):
+        transaction.set_rollback(True)
+        return None
+    job.fence, job.lease_until, job.leased_by, job.woken_at = fence, until, worker, now
+    return Lease(job, fence, health)
 
 
-def _may_probe(job: RotationJob, key: str, now: datetime) -> bool:
+def _may_try(health: TargetHealth | None, now: datetime) -> bool:
     """With the breaker open one job may try; for as long as its lease lasts no other does."""
-    if statements.first(_BREAKER, [job.workspace_id, key]) is None:
+    if health is None or health.opened_at is None:
         return True
-    open_breaker = TargetHealth.objects.filter(workspace_id=job.workspace_id, key=key, opened_at__isnull=False)
-    return bool(open_breaker.filter(probe_at__lte=now).update(probe_at=lease_end(now)))
-
-
-def _lease(job: RotationJob, now: datetime, worker: str) -> Lease:
-    job.fence, job.lease_until, job.leased_by, job.woken_at = job.fence + 1, lease_end(now), worker[:120], now
-    statements.update(job, "fence", "lease_until", "leased_by", "woken_at")
-    return Lease(job, job.fence)
+    due = TargetHealth.objects.filter(Q(opened_at=None) | Q(probe_at__lte=now), pk=health.pk)
+    return bool(due.update(probe_at=lease_end(now)))

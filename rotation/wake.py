@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 ROTATE: Final = "rotation.rotate"
 VERIFY: Final = "rotation.verify"
-AT_ONCE: Final = 100
+AT_ONCE: Final = 32
+"""Messages for one occasion: whoever is woken takes one job after the other, so that none is needed for each job."""
 
 
 def on_commit(ids: Iterable[UUID], *, task: str = ROTATE) -> None:

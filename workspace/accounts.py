@@ -1,6 +1,6 @@
 """Verbs on shared accounts and the passwords stored for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -153,15 +153,25 @@ def _note_receivers(version: SecretVersion, receivers: Iterable[tuple[Any, ...]]
     ])  # fmt: skip
 
 
+def versions(account: Account) -> list[SecretVersion]:
+    """Every password the account has, had or may have had, oldest first."""
+    return statements.every(SecretVersion, "WHERE account_id = %s ORDER BY number", [account.pk])
+
+
 def add_candidate(account: Account, password: Secret) -> SecretVersion:
     """Seal a password as the account's next version, shown to nobody. Locks the account."""
     lock(account)
-    last = statements.first("SELECT max(number) FROM workspace_secretversion WHERE account_id = %s", [account.pk])
-    number = (last[0] if last and last[0] else 0) + 1
-    sealed = crypto.seal(password, workspace=account.workspace_id, account=account.id, version=number)
-    version = SecretVersion(workspace_id=account.workspace_id, account=account, number=number, sealed=sealed)
+    version = next_version(account, password, after=versions(account))
     statements.insert(version)
     return version
+
+
+def next_version(account: Account, password: Secret, *, after: Sequence[SecretVersion]) -> SecretVersion:
+    """A password sealed as the account's next version, not saved yet. `after` are all its versions, read by a caller
+    who has locked the account."""
+    number = after[-1].number + 1 if after else 1
+    sealed = crypto.seal(password, workspace=account.workspace_id, account=account.id, version=number)
+    return SecretVersion(workspace_id=account.workspace_id, account=account, number=number, sealed=sealed)
 
 
 def make_current(version: SecretVersion, *, at: datetime) -> None:

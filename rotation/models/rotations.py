@@ -89,6 +89,7 @@ class RotationJob(TenantModel):
                 condition=~Q(state__in=(*FINISHED, JobState.NEEDS_HUMAN)),
                 name="rotation_due",
             ),
+            models.Index("workspace", "target", condition=Q(lease_until__isnull=False), name="rotation_running"),
             models.Index("candidate", condition=Q(candidate__isnull=False), name="rotation_candidate"),
             models.Index("admin_version", condition=Q(admin_version__isnull=False), name="rotation_admin_version"),
             models.Index("hold", condition=Q(hold__isnull=False), name="rotation_hold"),

@@ -131,6 +131,11 @@ class SecretVersion(TenantModel):
     def __str__(self) -> str:
         return f"version {self.number} of {self.account}"
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is the one that people are shown."""
+        return self.visible_from is not None and self.visible_until is None
+
 
 class Authenticator(TenantModel):
     """What makes an account's one-time codes (RFC 6238), sealed for exactly this row.

@@ -107,7 +107,7 @@ def test_a_pending_candidate_is_never_revealed(
         shown.append(access.reveal(acme.account, acme.owner, actor=Actor.person(acme.owner)).reveal())
         current = accounts.current_version(acme.account)
         assert current is not None
-        promoted = job.steps.filter(to_state=JobState.PROMOTED).exists()
+        promoted = job.state in {JobState.PROMOTED, JobState.OLD_DEAD, JobState.SESSIONS_CLOSED, JobState.DONE}
         assert (current.number != 1) is promoted
         assert shown[-1] == accounts.open_version(current).reveal()
 
