@@ -42,4 +42,4 @@ def test_a_rotation_takes_few_statements_and_commits(monkeypatch: pytest.MonkeyP
     assert job.state == JobState.DONE
     assert Offboarding.objects.get().completed_at is not None
     said = [query["sql"] for query in captured.captured_queries]
-    assert (len(said), said.count("COMMIT")) == (33, 4), said
+    assert (len(said), said.count("COMMIT")) == (34, 4), said
