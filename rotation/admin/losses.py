@@ -34,7 +34,7 @@ class AccessLossAdmin(ConsoleAdmin):
     related = ("team", "grant__account")
     empty_icon = "key_off"
     empty_title = "No losses of access found"
-    empty_text = "When somebody who stays leaves a team or loses a grant, the passwords to change for it stand here."
+    empty_text = "A minute after somebody who stays lost a team or a grant, the passwords to change for it stand here."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request).filter(settled_at__isnull=False).annotate(

@@ -6,7 +6,6 @@ from typing import Any, Final
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from rotation.departures import orphans
 from rotation.departures.estimates import Pace
 from rotation.departures.orphans import Suggestion, Why
 from rotation.departures.previews import Consequence, Known, Preview
@@ -76,7 +75,7 @@ def _owned_alone(preview: Preview) -> list[Section]:
     if not preview.owned_alone:
         return []
     shown = preview.owned_alone[:SHOWN]
-    suggested = orphans.suggest([account.pk for account in shown], leaving=preview.user)
+    suggested = preview.successors(shown)
     return [
         Section(
             "Accounts nobody else owns",

@@ -1,6 +1,6 @@
 """What an offboarding would do, before anything happens. The admin, the API and the command show the same."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,6 +10,7 @@ from uuid import UUID
 from rotation import connectors
 from rotation.departures import estimates, exposures, orphans
 from rotation.departures.estimates import Pace
+from rotation.departures.orphans import Suggestion
 from workspace import access
 from workspace.access import Knowledge
 from workspace.models import Account, ApiKey, Grant, RotationPolicy, Session, TeamMembership, User
@@ -73,8 +74,23 @@ class Preview:
             "expected_seconds": round(self.expected.total_seconds(), 1) if self.expected else None,
             "without_history": self.without_history,
             "passwords": [_record(item) for item in self.known],
-            "owned_alone": [{"account": account.name, "id": account.pk} for account in self.owned_alone],
+            "owned_alone": self._owned_alone(),
         }  # fmt: skip
+
+    def successors(self, accounts: Collection[Account]) -> dict[UUID, Suggestion]:
+        """Who is suggested as the next Owner of each of these; missing where the workspace has no Owner either."""
+        return orphans.suggest([account.pk for account in accounts], leaving=self.user)
+
+    def _owned_alone(self) -> list[dict[str, Any]]:
+        suggested = self.successors(self.owned_alone)
+        rows = [(account, suggested.get(account.pk)) for account in self.owned_alone]
+        return [
+            {
+                "account": account.name, "id": account.pk, "successor": found.user.user_name if found else None,
+                "why": found.why if found else None,
+            }
+            for account, found in rows
+        ]  # fmt: skip
 
 
 def preview(user: User) -> Preview:

@@ -85,6 +85,8 @@ def cancel(removal: MassRemoval, *, actor: Actor) -> int:
     the departures are confirmed after all. Raises Refused when it was decided, by people or by the time.
     """
     removal = _lock(removal)
+    if removal.decision == Decision.CANCELLED:
+        raise Refused("This was called off already.")
     if removal.decided_at is not None or removal.held_until <= timezone.now():
         raise Refused("It is too late to call this off: the rotations are under way.")
     _decide(removal, Decision.CANCELLED, actor, timezone.now())
@@ -249,7 +251,7 @@ def _call_off(removal: MassRemoval) -> int:
         from_state=JobState.QUEUED, to_state=JobState.CANCELLED, note="the departures were called off", at=now,
     )  # fmt: skip
     cancelled = RotationJob.objects.filter(pk__in=fences)
-    cancelled.update(state=JobState.CANCELLED, finished_at=now, fence=F("fence") + 1)
+    cancelled.update(state=JobState.CANCELLED, finished_at=now, held_until=None, fence=F("fence") + 1)
     return len(fences)
 
 

@@ -78,6 +78,16 @@ def test_what_only_they_own_is_named(acme: Company) -> None:
     }  # fmt: skip
 
 
+def test_programs_are_told_who_is_suggested_for_what_only_they_own(acme: Company, rival: Company) -> None:
+    alone, managed = owned(acme, "Alone", acme.member), owned(acme, "Managed", acme.member)
+    manager = acme.person("manager")
+    access.grant(managed, manager, actor=TESTS, role="manager")
+    assert offboarding.preview(acme.member).record()["owned_alone"] == [
+        {"account": "Alone", "id": alone.pk, "successor": acme.owner.user_name, "why": "workspace_owner"},
+        {"account": "Managed", "id": managed.pk, "successor": manager.user_name, "why": "manager"},
+    ]
+
+
 def test_the_time_is_the_median_of_the_same_host_else_of_the_same_kind(acme: Company) -> None:
     here, there = database(acme), database(acme, "Elsewhere", host="other.example")
     for seconds in (2, 4, 60):
