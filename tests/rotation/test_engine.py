@@ -15,7 +15,7 @@ from rotation.states import MOVES, JobState
 from tests.companies import TESTS, Company
 from tests.rotation.model_target import PLAIN, ModelConnector, Server
 from tests.rotation.running import assert_proved, current_password, path_of, run, run_when_due
-from workspace import accounts
+from workspace import access, accounts
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 from workspace.models import SecretVersion
@@ -295,10 +295,32 @@ def test_the_most_urgent_job_is_taken_first(acme: Company, server: Server, job: 
     jobs.request(acme.workspace, [routine], cause="schedule", routine=True)
     jobs.request(acme.workspace, [ordinary], cause="asked for")
     jobs.request(acme.workspace, [second], cause="asked for")
+    third = accounts.create(
+        acme.workspace, "Switch", actor=TESTS, password=Secret("x"), username="s", is_privileged=True
+    )
+    jobs.request(acme.workspace, [third], cause="asked for")
     order = []
     while lease := jobs.claim_next(worker="test"):
         order.append(lease.job.account.name)
-    assert order == ["Router", "Firewall", "News", "Admin"]  # open exposures, privilege, age, routine
+    assert order == ["Router", "Firewall", "Switch", "News", "Admin"]  # open exposures, privilege, age, routine
+
+
+def test_of_two_privileged_accounts_the_one_that_more_people_knew_is_taken_first(
+    acme: Company, server: Server, job: RotationJob
+) -> None:
+    """Though it was wanted later."""
+    leavers = [acme.person(f"leaver{number}") for number in range(2)]
+    known = accounts.create(
+        acme.workspace, "Firewall", actor=TESTS, password=Secret("x"), username="f", is_privileged=True
+    )
+    for leaver in leavers:
+        access.grant(known, leaver, actor=TESTS)
+    for leaver in leavers:
+        offboarding.offboard(leaver, actor=TESTS, cause="left")
+    order = []
+    while lease := jobs.claim_next(worker="test"):
+        order.append((lease.job.account.name, lease.job.exposures))
+    assert order == [("Firewall", 2), ("Router", 1)]
 
 
 def test_a_routine_job_becomes_urgent_when_somebody_leaves(acme: Company, server: Server) -> None:
