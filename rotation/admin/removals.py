@@ -15,7 +15,6 @@ from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_of, actor_text, badge, link, when, with_actor
-from workspace.models import User
 
 SHOWN: Final = 200
 
@@ -34,8 +33,12 @@ class PeopleForm(forms.ActForm):
 
     def __init__(self, *args: Any, removal: MassRemoval, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        out = User.objects.filter(offboardings__hold=removal, is_active=False, purged_at=None).distinct()
-        choices = [(str(user.pk), f"{user} ({user.user_name})") for user in out.order_by("user_name")]
+        out = removal.offboardings.filter(user__is_active=False, user__purged_at=None).select_related("user")
+        latest = {row.user: row for row in out.order_by("user__user_name", "started_at")}
+        choices = [
+            (str(user.pk), f"{user} ({user.user_name}), {when(row.started_at)}: {row.cause}")
+            for user, row in latest.items()
+        ]
         self.fields["people"] = forms.several("Let in again", choices, initial=[value for value, _ in choices])
 
 
@@ -145,7 +148,8 @@ class MassRemovalAdmin(ConsoleAdmin):
                 "Teams come back with the identity provider's next push; those made here, on the team's page."
                 " Roles, API keys and passwords of their own do not come back.",
             ),
-            warning="Mend the cause at the identity provider first, or it will disable them again.",
+            warning="Untick who was meant to leave: who left shortly before is among them. Mend the cause at the"
+            " identity provider first, or it will disable them again.",
             refusal=("Call the removal off first." if removal.decision != Decision.CANCELLED else
                      "Everybody is in again." if nobody else ""),
         )  # fmt: skip
@@ -160,7 +164,10 @@ def waits(removal: MassRemoval) -> bool:
 
 def _notice(removal: MassRemoval) -> str:
     if removal.decision == Decision.CANCELLED and (left := returns.left_open(removal)):
-        return f"{left} password(s) are known to people who are not in again. Let them in, or rotate after all."
+        return (
+            f"{left} password(s) are known to people who have not got these accounts back. Let them in, and into their"
+            " teams, or rotate after all."
+        )
     if waits(removal):
         return "Access has ended. Rotations and hand-overs wait for your answer, or go on when the time is up."
     return ""

@@ -129,7 +129,7 @@ def close_in_again() -> int:
 
 
 def left_open(removal: MassRemoval) -> int:
-    """How many passwords of a called-off removal are known to people who are not in again."""
+    """How many passwords of a called-off removal are known to people who do not reach these accounts again."""
     return Exposure.objects.open().filter(offboarding__hold=removal).count()
 
 

@@ -41,7 +41,7 @@ def test_a_removal_that_was_a_mistake_is_called_off_and_everybody_is_in_again(
     assert RotationJob.objects.get(account=acme.account).held_until is not None
     console.act("It was a mistake")
     console.press("Call it off")
-    console.says("known to people who are not in again")
+    console.says("known to people who have not got these accounts back")
     console.act("Let them in again")
     expect(console.content.get_by_role("checkbox")).to_have_count(PEOPLE)
     console.press("Let in")

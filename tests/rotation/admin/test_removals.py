@@ -59,7 +59,7 @@ def test_an_owner_calls_it_off_and_lets_the_people_in_again(acme: Company, remov
     assert "Call the removal off first" in post(browser, page(removal, "let_in"))
     assert "6 rotations were called off" in post(browser, page(removal, "cancel"))
     shown = text_of(browser, page(removal))
-    assert "6 password(s) are known to people who are not in again" in shown
+    assert "6 password(s) are known to people who have not got these accounts back" in shown
     out = list(User.objects.filter(workspace=acme.workspace, is_active=False).order_by("user_name"))
     assert all(user.user_name in text_of(browser, page(removal, "let_in")) for user in out)
     assert "5 people are in again" in post(browser, page(removal, "let_in"), people=[str(u.pk) for u in out[1:]])
