@@ -122,14 +122,18 @@ def _reason(ip: IPAddress) -> str | None:
 
 
 def _is_ours(ip: IPAddress) -> bool:
-    """Whether this machine answers to the address: what listens on all of them is reached by it as by loopback."""
+    """Whether this machine answers to the address: what listens on all of them is reached by it as by loopback.
+
+    The kernel goes to an address of its own from that address, and from another one to every other. Nothing is sent;
+    binding it would tell as well, but not where `ip_nonlocal_bind` is on.
+    """
     family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as trial:
-            trial.bind((str(ip), 0))
+            trial.connect((str(ip), 9))
+            return ipaddress.ip_address(trial.getsockname()[0]) == ip
     except OSError:
         return False
-    return True
 
 
 def _unmapped(ip: IPAddress) -> IPAddress:

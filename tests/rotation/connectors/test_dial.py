@@ -61,9 +61,10 @@ def test_loopback_is_open_only_where_the_operator_says_so(text: str) -> None:
 
 
 def test_an_address_of_this_machine_is_as_good_as_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """127.0.0.1 stands in for the address of a network card: whatever the machine answers to can be bound."""
-    ours, elsewhere = ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("192.0.2.7")
-    assert (dial._is_ours(ours), dial._is_ours(elsewhere)) == (True, False)
+    """127.0.0.1 stands in for the address of a network card."""
+    elsewhere = ipaddress.ip_address("192.0.2.7")
+    for text, ours in (("127.0.0.1", True), ("192.0.2.7", False), ("10.9.8.7", False), ("fd12::7", False)):
+        assert dial._is_ours(ipaddress.ip_address(text)) is ours
     monkeypatch.setattr(dial, "_is_ours", lambda ip: ip == elsewhere)
     with override_settings(ALLOW_LOOPBACK_TARGETS=False):
         assert dial.forbidden(elsewhere) == "this very machine (an address of its own)"
