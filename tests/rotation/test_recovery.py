@@ -1,13 +1,12 @@
 """The recovery table and the kinds of retry: never guess, never lose a password, never call an old one dead."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from rotation import jobs, resolution, sweep
-from rotation.models import Exposure, RotationJob, TargetHealth
+from rotation.models import Exposure, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
 from tests.rotation.model_target import LIMITED, PLAIN, ModelConnector, Server
@@ -225,37 +224,6 @@ def test_a_missing_permission_and_a_captcha_are_for_a_person_and_retry_goes_on(
     assert notices_of(job) == []
     assert run(job).state == JobState.DONE
     assert_proved(acme, server)
-
-
-def test_a_locked_login_is_left_alone_for_a_while(acme: Company, server: Server, job: RotationJob) -> None:
-    server.locked = server.says_locked = True
-    assert (run(job).state, job.failure_code) == (JobState.WAITING, "locked")
-    assert job.next_attempt_at > timezone.now() + timedelta(minutes=10)
-    server.locked = False
-    assert run_when_due(job).state == JobState.DONE
-    assert_proved(acme, server)
-
-
-def test_how_long_a_busy_target_asks_for_is_waited(acme: Company, server: Server, job: RotationJob) -> None:
-    server.down, server.retry_after = True, 700
-    run(job)
-    assert timedelta(seconds=690) < job.next_attempt_at - timezone.now() < timedelta(seconds=900)
-    server.retry_after = 10_000_000
-    RotationJob.objects.filter(pk=job.pk).update(failures=0)
-    TargetHealth.objects.all().delete()
-    run_when_due(job)
-    assert job.next_attempt_at - timezone.now() <= timedelta(hours=1)
-
-
-def test_a_person_is_asked_beside_retries_that_go_on(acme: Company, server: Server, job: RotationJob) -> None:
-    server.keeps_old = True
-    for _ in range(jobs.FAILURES_UNTIL_ASKED):
-        assert run_when_due(job).state == JobState.WAITING
-        assert job.asked_at is None or job.failures == jobs.FAILURES_UNTIL_ASKED
-    assert len(notices_of(job)) == 1
-    server.accepted = {current_password(acme.account)}
-    assert run_when_due(job).state == JobState.DONE
-    assert notices_of(job) == []
 
 
 def test_something_unforeseen_is_tried_again_and_then_put_on_a_persons_list(
