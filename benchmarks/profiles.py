@@ -13,7 +13,7 @@ ROWS: Final = {
     "target: change": ("connectors/postgres.py", "change"),
     "target: logins": ("connectors/postgres.py", "verify"),
     "target: close sessions": ("connectors/postgres.py", "close_sessions"),
-    "statements on our database": ("backends/utils.py", "execute"),
+    "statements on our database": ("workspace/statements.py", "run"),
     "commits": ("postgresql/base.py", "_commit"),
     "everything": ("rotation/engine.py", "_pursue"),
 }
