@@ -2,10 +2,8 @@
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -122,23 +120,6 @@ def test_an_expired_password_is_reported_before_anything_is_changed(
     assert connector.verify(old)
 
 
-def test_only_the_address_that_was_judged_is_connected_to(
-    target: PostgresTarget, old: Secret, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name that leads elsewhere the second time it is asked for (DNS rebinding)."""
-    asked: list[str] = []
-
-    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
-        asked.append(host)
-        address = target.host if len(asked) == 1 else "169.254.169.254"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
-
-    connector = target.connector(target.make_login(old), host="rebinding.invalid")
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert connector.verify(old)
-    assert asked == ["rebinding.invalid"]
-
-
 # TLS
 
 
@@ -188,31 +169,6 @@ def test_no_password_goes_to_a_server_without_tls_where_it_is_required(
 
 
 # Who may
-
-
-def test_an_admin_without_the_right_is_told_so(target: PostgresTarget, old: Secret, new: Secret) -> None:
-    admin_password = random_password()
-    admin = Login(target.make_login(admin_password), admin_password)
-    connector = target.connector(target.make_login(old))
-    with pytest.raises(TargetError, match="42501") as failure:
-        connector.change(new, current=old, admin=admin)
-    assert failure.value.kind is FailureKind.PERMISSION
-    assert connector.verify(old)
-
-
-def test_an_admin_who_may_not_end_sessions_leaves_it_to_the_login(
-    target: PostgresTarget, old: Secret, new: Secret
-) -> None:
-    admin_password = random_password()
-    admin = Login(target.make_login(admin_password, "LOGIN CREATEROLE"), admin_password)
-    username = target.make_login(old)
-    quoted_admin, quoted = (name.replace('"', '""') for name in (admin.username, username))
-    target.execute(f'GRANT "{quoted}" TO "{quoted_admin}" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE')
-    session, connector = target.open_session(username, old), target.connector(username)
-    connector.change(new, current=old, admin=admin)
-    assert connector.close_sessions(new=new, admin=admin).sessions == 1
-    assert until(lambda: not session.is_alive())
-    session.close()
 
 
 def test_sessions_nobody_may_end_keep_the_exposure_open(target: PostgresTarget, old: Secret) -> None:
