@@ -287,3 +287,17 @@ def test_one_account_is_checked_by_name(acme: Company, rival: Company, server: S
     ]
     assert command("verify_accounts", "acme", "--account", "Nothing").code == 1
     assert command("verify_accounts", "nobody").code == 1
+
+
+def test_what_is_archived_or_being_rotated_wakes_nobody_for_a_check(
+    acme: Company, rival: Company, server: Server
+) -> None:
+    for company in (acme, rival):
+        Account.objects.filter(pk=company.account.pk).update(connector="model", target={"name": "x"})
+        verification.check_soon(company.account)
+    Verification.objects.update(announced_at=None)
+    Account.objects.filter(pk=acme.account.pk).update(archived_at=timezone.now())
+    jobs.request(rival.workspace, [rival.account], cause="asked for")
+    assert verification.announce_due() == 0
+    RotationJob.objects.update(state=JobState.CANCELLED)
+    assert verification.announce_due() == 1
