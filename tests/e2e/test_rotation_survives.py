@@ -24,7 +24,7 @@ LAST = [
     "new_ok>promoted:before", "new_ok>promoted:after", "call:close_sessions:after", "sessions_closed>done:before",
     "sessions_closed>done:after",
 ]  # fmt: skip
-ANSWER_LOST = ["before:queued", "after:prepared", "after:applying", "target:changed", "after:unknown", *LAST]
+ANSWER_LOST = ["before:queued", "queued>prepared:after", "after:applying", "target:changed", "after:unknown", *LAST]
 ANSWER_KEPT = ["applied>new_ok:before", *LAST]
 TWO_PASSWORDS = [*ANSWER_LOST[:-3], "call:retire:after", "promoted>old_dead:before", *LAST[2:]]
 WAYS = [(postgres_login, ANSWER_LOST), (postgres_login, ANSWER_KEPT), (valkey_login, TWO_PASSWORDS)]
