@@ -283,6 +283,20 @@ def test_a_password_that_a_person_mistyped_is_asked_about_again(
     assert_proved(acme, server)
 
 
+def test_a_persons_answer_takes_the_job_out_of_every_workers_hands(
+    acme: Company, server: Server, job: RotationJob
+) -> None:
+    server.accepted = {"somebody changed it"}
+    run(job)
+    RotationJob.objects.filter(pk=job.pk).update(failures=9)
+    late = job.fence
+    resolution.changed_by_hand(job, Secret("somebody changed it"), actor=TESTS)
+    job.refresh_from_db()
+    assert (job.state, job.failures) == (JobState.UNKNOWN, 0)
+    with pytest.raises(jobs.LeaseLost):
+        jobs.move(jobs.Lease(RotationJob.objects.get(pk=job.pk), late), JobState.PREPARED)
+
+
 # The admin account
 
 
