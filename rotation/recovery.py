@@ -14,7 +14,7 @@ from typing import Final
 from rotation import jobs, targets
 from rotation.attempt import AdminRejected, Attempt
 from rotation.budget import Spent
-from rotation.connectors.base import FailureKind, TargetError
+from rotation.connectors.base import FailureKind, TargetError, unforeseen
 from rotation.states import STOPPED, JobState
 from workspace import accounts
 from workspace.models import SecretVersion
@@ -139,7 +139,7 @@ def after_budget(attempt: Attempt, spent: Spent) -> None:
 
 def after_unforeseen(attempt: Attempt, error: Exception) -> None:
     """A defect of ours or of a library: tried again a few times, since the world may have been at fault."""
-    detail = f"Cerby met something unforeseen ({type(error).__name__}). Its log says what."
+    detail = unforeseen(error)
     jobs.reload(attempt.lease)
     if attempt.job.state in STOPPED:  # it struck after the commit of the last thing there was to do
         return

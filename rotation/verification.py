@@ -4,21 +4,24 @@ A rejected one is drift: somebody changed it on the target. A person adopts what
 running rotation proves its account by itself, so nobody else logs in meanwhile.
 """
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from rotation import budget, connectors, jobs, targets, wake
-from rotation.connectors.base import FailureKind, TargetError
+from rotation.connectors.base import FailureKind, TargetError, unforeseen
 from rotation.models import RotationJob, Verdict, Verification
 from workspace import accounts, audit, notices, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused, Undecryptable
 from workspace.models import Account, Notice, SecretVersion
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 200
 LOCKED: Final = "The login is locked on the target, which takes no password now."
@@ -123,6 +126,11 @@ def check(account: Account) -> Verification:
         return _not_judged(account, version, key, error)
     except (Invalid, Undecryptable) as error:
         return _write(account, version, Verdict.UNPROVED, error.detail)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("The check of account %s met something unforeseen", account.pk)
+        return _write(account, version, Verdict.UNPROVED, unforeseen(error))
     if health is not None and health.failures:
         targets.answered(account.workspace, key)
     return _write(account, version, Verdict.GOOD if accepted else Verdict.DRIFT, "" if accepted else DRIFTED)

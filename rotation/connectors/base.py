@@ -46,6 +46,14 @@ class TargetError(CerbyError):
         self.retry_after = retry_after
 
 
+def unforeseen(error: Exception) -> str:
+    """What people are told of an exception that is no TargetError: a defect of ours, of a library or of a connector.
+
+    Its own words are for the log, since nobody knows what they repeat.
+    """
+    return f"Cerby met something unforeseen ({type(error).__name__}). Its log says what."
+
+
 class TargetSettings(BaseModel):
     """Base of a connector's settings: what stands in `Account.target`. Never a secret."""
 

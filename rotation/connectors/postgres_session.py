@@ -5,10 +5,13 @@ translated (`lc_messages`), so codes are read and never words. Codes: PostgreSQL
 """
 
 import ctypes
+import fcntl
 import importlib.util
 import re
 import select
 import ssl
+import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -77,9 +80,8 @@ class Server:
 class Session:
     """An authenticated connection in autocommit, closed at the end of its `with` block. Each call has a deadline."""
 
-    def __init__(self, connection: pq.abc.PGconn, deadline: dial.Deadline) -> None:
-        self._connection = connection
-        self._deadline = deadline
+    def __init__(self, connection: pq.abc.PGconn, deadline: dial.Deadline, allowance: dial.Allowance) -> None:
+        self._connection, self._deadline, self._allowance = connection, deadline, allowance
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +154,7 @@ class Session:
         connection = self._connection
         while connection.is_busy():
             _await(connection, write=False, deadline=self._deadline)
+            _count(connection, self._allowance)
             connection.consume_input()
         return connection.get_result()
 
@@ -165,9 +168,10 @@ def log_in(server: Server, login: Login, *, deadline: dial.Deadline, keys: Scram
     """
     address = dial.resolve(server.host, server.port, deadline=deadline)
     connection = pq.PGconn.connect_start(_conninfo(server, login, address, keys).encode())
-    session = Session(connection, deadline)
+    allowance = dial.Allowance()
+    session = Session(connection, deadline, allowance)
     try:
-        _poll(connection, deadline)
+        _poll(connection, deadline, allowance)
         failure = None if connection.status == pq.ConnStatus.OK else _login_failed(connection, login)
     except BaseException:
         session.close()
@@ -195,12 +199,13 @@ def _root_certificates() -> str:
     return ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
 
 
-def _poll(connection: pq.abc.PGconn, deadline: dial.Deadline) -> None:
+def _poll(connection: pq.abc.PGconn, deadline: dial.Deadline, allowance: dial.Allowance) -> None:
     pointer = connection.pgconn_ptr  # type: ignore[attr-defined]  # documented, left out of psycopg's protocol class
     _LIBPQ.PQsetErrorVerbosity(pointer, _VERBOSE)
     waiting: int = pq.PollingStatus.WRITING
     while connection.status != pq.ConnStatus.BAD and waiting != pq.PollingStatus.OK:
         _await(connection, write=waiting == pq.PollingStatus.WRITING, deadline=deadline)
+        _count(connection, allowance)
         waiting = connection.connect_poll()
         if waiting == pq.PollingStatus.FAILED:
             return
@@ -212,6 +217,12 @@ def _await(connection: pq.abc.PGconn, *, write: bool, deadline: dial.Deadline) -
     poll.register(connection.socket, select.POLLOUT if write else select.POLLIN)
     while not poll.poll(deadline.left() * 1000):
         continue
+
+
+def _count(connection: pq.abc.PGconn, allowance: dial.Allowance) -> None:
+    """What has come, before libpq makes room for it. Raises TargetError UNREACHABLE when it is too much."""
+    waiting = fcntl.ioctl(connection.socket, termios.FIONREAD, bytes(ctypes.sizeof(ctypes.c_int)))
+    allowance.take(int.from_bytes(waiting, sys.byteorder))
 
 
 def _login_failed(connection: pq.abc.PGconn, login: Login) -> TargetError:

@@ -109,6 +109,20 @@ def test_a_locked_login_is_no_drift(acme: Company, server: Server) -> None:
     assert verification.check(account_of(acme)).verdict == Verdict.UNPROVED
 
 
+def test_a_connector_that_fails_as_nobody_foresaw_is_written_down(
+    acme: Company, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise KeyError("third party")
+
+    monkeypatch.setattr(ModelConnector, "verify", fail)
+    row = verification.check(account_of(acme))
+    assert (row.verdict, row.detail) == (
+        Verdict.UNPROVED, "Cerby met something unforeseen (KeyError). Its log says what.",
+    )  # fmt: skip
+    assert row.due_at > timezone.now() + timedelta(hours=23)
+
+
 def test_an_account_that_is_being_rotated_is_left_to_that(acme: Company, server: Server, job: RotationJob) -> None:
     assert verification.check(account_of(acme)).verdict == Verdict.UNCHECKED
     assert server.logins == []

@@ -12,6 +12,7 @@ from rotation.connectors.base import FailureKind, Login, TargetError, validated
 from rotation.connectors.dial import MAX_ANSWER_BYTES
 from rotation.connectors.ldap import Ldap
 from rotation.connectors.mariadb import MariaDb
+from rotation.connectors.postgres import Postgres
 from rotation.connectors.redis_acl import RedisAcl
 from tests.rotation.connectors.listener import Listener
 from tests.rotation.connectors.scripted_mysql import ScriptedMySql
@@ -85,6 +86,31 @@ def test_a_mariadb_that_never_stops_talking_is_not_listened_to() -> None:
         settings = validated(MariaDb, {"host": "127.0.0.1", "port": server.port, "ssl_mode": "disabled"})
         connector = MariaDb(settings, "app", timeout=60)
         is_unreachable(lambda: connector.change(NEW, current=None, admin=ADMIN), f"more than {MAX_ANSWER_BYTES} bytes")
+
+
+PG_ASKS: Final = b"R\0\0\0\x0c\0\0\0\x05salt"  # AuthenticationMD5Password
+PG_ACCEPTS: Final = b"R\0\0\0\x08\0\0\0\0"
+PG_READY: Final = b"Z\0\0\0\x05I"
+PG_COLUMN: Final = b"T\0\0\0\x1a\0\x01a\0" + bytes(12) + b"\xff\xff" + bytes(4)
+PG_ROW: Final = b"D\0\0\0\x0d\0\x01\0\0\0\x03abc"
+PG_SETTING: Final = b"S\0\0\0\x08a\0b\0"
+
+
+@pytest.mark.parametrize(
+    ("answers", "flood"),
+    [
+        ((PG_ASKS, PG_ACCEPTS), PG_SETTING * 4096),
+        ((PG_ASKS, PG_ACCEPTS + PG_READY, PG_COLUMN), PG_ROW * 4096),
+        ((PG_ASKS, PG_ACCEPTS + PG_READY, PG_COLUMN + b"D\x3f\0\0\0\0\x01"), b"x" * 65536),
+    ],
+    ids=["settings", "rows", "one row"],
+)
+def test_a_postgres_that_never_stops_talking_is_not_listened_to(answers: tuple[bytes, ...], flood: bytes) -> None:
+    with Talker(*answers, flood=flood) as server:
+        settings = validated(Postgres, {"host": "127.0.0.1", "port": server.port, "sslmode": "disable"})
+        connector = Postgres(settings, "app", timeout=20)
+        is_unreachable(lambda: connector.change(NEW, current=None, admin=ADMIN), f"more than {MAX_ANSWER_BYTES} bytes")
+        assert server.sent < LOUDER
 
 
 # Nonsense
