@@ -146,7 +146,7 @@ def end_session(request: PersonRequest, handle: str) -> HttpResponse:
         sessions.end(request.user, handle, actor=Actor.person(request.user))
     except NotFound as error:
         raise Http404(error.detail) from error
-    if handle == sessions.handle(request.session.session_key or ""):
+    if handle == sessions.digest_of(request):
         request.session.flush()
         return redirect("web:login")
     messages.success(request, "That session has ended.")
@@ -157,7 +157,7 @@ def end_session(request: PersonRequest, handle: str) -> HttpResponse:
 @signed_in
 @require_POST
 def end_other_sessions(request: PersonRequest) -> HttpResponse:
-    ended = sessions.end_all(request.user, actor=Actor.person(request.user), but=request.session.session_key)
+    ended = sessions.end_all(request.user, actor=Actor.person(request.user), but=sessions.digest_of(request))
     messages.success(request, "1 session has ended." if ended == 1 else f"{ended} sessions have ended.")
     return redirect("web:profile")
 

@@ -8,11 +8,12 @@ from functools import wraps
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -37,7 +38,7 @@ class ConfirmedKeyForm(ReauthenticationForm, KeyForm):
 
 PAGE_SIZE: Final = 50
 CHOOSE: Final = "choose"  # stands in the address where the link's token stood
-_LINK: Final = "invitation"
+_LINK: Final = "cerby_invitation"
 
 
 class PersonRequest(HttpRequest):
@@ -160,16 +161,24 @@ def profile(request: PersonRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest, user_id: UUID, token: str) -> HttpResponse:
-    """Choose a first password. The token moves from the address into the session before anything is shown, so that
-    no Referer, history entry or screenshot carries it."""
+    """Choose a first password. The token moves from the address into a cookie of this page before anything is shown,
+    so that no Referer, history entry or screenshot carries it, and nothing that is stored here."""
     try:
         if token != CHOOSE:
             invitations.invited(user_id, token)
-            request.session[_LINK] = token
-            return redirect("web:invitation", user_id, CHOOSE)
-        return _choose_password(request, user_id, str(request.session.get(_LINK, "")))
+            return _keep_link(request, redirect("web:invitation", user_id, CHOOSE), token)
+        return _choose_password(request, user_id, request.COOKIES.get(_LINK, ""))
     except NotFound as error:
         return render(request, "web/invitation_dead.html", {"detail": error.detail}, status=404)
+
+
+def _keep_link(request: HttpRequest, response: HttpResponseRedirect, token: str) -> HttpResponse:
+    """Let the browser keep a link's token for the page that the response leads to."""
+    response.set_cookie(
+        _LINK, token, max_age=settings.PASSWORD_RESET_TIMEOUT, path=response.url, secure=request.is_secure(),
+        httponly=True, samesite="Lax",
+    )  # fmt: skip
+    return response
 
 
 def _choose_password(request: HttpRequest, user_id: UUID, token: str) -> HttpResponse:
@@ -179,10 +188,10 @@ def _choose_password(request: HttpRequest, user_id: UUID, token: str) -> HttpRes
     if posted and _set_password(form, lambda secret: invitations.accept(user_id, token, secret)):
         if is_own:
             logout(request)
-        else:
-            del request.session[_LINK]
         messages.success(request, "Your password is set. Sign in with it.")
-        return redirect("web:login")
+        response = redirect("web:login")
+        response.delete_cookie(_LINK, path=request.path)
+        return response
     return render(request, "web/invitation.html", {"person": person, "form": form})
 
 
@@ -211,7 +220,7 @@ def _sessions(request: PersonRequest) -> list[dict[str, Any]]:
     """My open sessions, for the page that ends them."""
     return [
         {
-            "handle": sessions.handle(each.session_key), "is_this": each.session_key == request.session.session_key,
+            "handle": each.digest, "is_this": each.digest == sessions.digest_of(request),
             "device": clients.device_of(each.user_agent), "address": each.address, "began_at": each.began_at,
             "seen_at": each.seen_at,
         }

@@ -49,7 +49,7 @@ def session_of(company: Company) -> str:
     """What pages call a session of the member's."""
     if not sessions.open_of(company.member):
         company.browser(company.member)
-    return sessions.handle(sessions.open_of(company.member)[0].session_key)
+    return sessions.open_of(company.member)[0].digest
 
 
 def ids(company: Company) -> set[UUID]:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.companies import PASSWORD, TESTS, Company, password_hash
-from workspace import invitations, people
+from workspace import invitations, people, sessions
 from workspace.crypto import Secret
 from workspace.errors import NotFound, Refused
 from workspace.models import Role, Session, User
@@ -140,7 +140,7 @@ def test_signing_in_gives_a_new_session_id(acme: Company) -> None:
     browser.post("/login/", {"username": "member@acme.example", "password": PASSWORD})
 
     assert browser.cookies[name].value != planted
-    assert not Session.objects.filter(session_key=planted).exists()
+    assert not Session.objects.filter(pk=sessions.digest(planted)).exists()
 
 
 @pytest.mark.parametrize(

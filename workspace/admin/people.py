@@ -278,7 +278,7 @@ class PersonAdmin(ConsoleAdmin):
 
     @act("End sessions", url_path="sessions", icon="logout")
     def end_sessions(self, request: HttpRequest, user: User) -> Act:
-        known = [(sessions.handle(each.session_key), session_text(each)) for each in sessions.open_of(user)]
+        known = [(each.digest, session_text(each)) for each in sessions.open_of(user)]
         form = SessionsForm(bound(request), known=known, initial={"session": request.GET.get("session", "")})
 
         def end(data: dict[str, Any]) -> str:

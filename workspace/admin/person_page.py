@@ -108,7 +108,7 @@ def sessions_of(user: User) -> Section:
         [
             [
                 clients.device_of(each.user_agent), each.address or NOTHING, when(each.began_at), when(each.seen_at),
-                button(end + sessions.handle(each.session_key), "End"),
+                button(end + each.digest, "End"),
             ]
             for each in sessions.open_of(user)
         ],

@@ -270,9 +270,12 @@ class ApiKey(TenantModel):
 class Session(AbstractBaseSession):
     """A browser session, with its person in a column so that a departure ends them all in one statement.
 
-    `began_at` is the sign-in, `seen_at` the latest request to within some minutes, with where it came from.
+    The browser's cookie holds the key, the row its SHA-256 digest alone (`workspace.sessions.digest`). `began_at` is
+    the sign-in, `seen_at` the latest request to within some minutes, with where it came from.
     """
 
+    session_key = None  # type: ignore[assignment]  # Django's column would hold the key itself
+    digest = models.CharField(max_length=64, primary_key=True)
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
     began_at = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True)
@@ -280,7 +283,10 @@ class Session(AbstractBaseSession):
     user_agent = models.CharField(max_length=300, blank=True)
 
     class Meta(AbstractBaseSession.Meta):
-        pass
+        constraints = [models.CheckConstraint(condition=Q(digest__regex="^[0-9a-f]{64}$"), name="session_is_digest")]
+
+    def __str__(self) -> str:
+        return self.digest
 
     @classmethod
     def get_session_store_class(cls) -> Any:
