@@ -9,6 +9,7 @@ from rotation.departures import exposures, guests, orphans, returns, safeguard, 
 from rotation.errands import each
 from workspace import audit, directory
 from workspace.models import Workspace
+from workspace.sessions import SessionStore
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,11 @@ def once() -> None:
 
 
 def upkeep() -> None:
-    """What has time: the queue of orphans, who is in again, rotations on a schedule, and checks of stored passwords."""
+    """What has time: the queue of orphans, who is in again, rotations on a schedule, checks of stored passwords, and
+    sessions past their time."""
     each(
         orphans.settle_owned, orphans.find_lost, returns.close_in_again, schedule.begin_due, verification.enrol,
-        verification.announce_due,
+        verification.announce_due, SessionStore.clear_expired,
     )  # fmt: skip
 
 
