@@ -6,22 +6,19 @@ some lock the login for it. The step it belongs to is committed before the code 
 
 import base64
 import binascii
-import hashlib
 import time
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-import pyotp
 from django.db import transaction
 
-from workspace import audit, crypto
+from workspace import audit, crypto, one_time_codes
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import CerbyError, Invalid, NotFound
 from workspace.models import Account, Authenticator
 
 LEAST_BYTES: Final = 10  # RFC 4226 asks for 16; sites that give 80 bits are many
-DIGEST: Final = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
 LIMITS: Final = {"digits": range(6, 9), "period": range(1, 301)}
 _UNUSABLE: Final = (
     "Enter the key as the site shows it beside the QR code (letters A to Z, digits 2 to 7), or the otpauth:// address."
@@ -87,20 +84,12 @@ def _take(account: Account) -> Secret | float:
         if row is None:
             raise NotFound(f"No authenticator secret is stored for {account}.")
         now = time.time()
-        step = int(now // row.period)
+        step = one_time_codes.step_at(now, row.period)
         if step <= row.last_step:
             return max(0.05, (row.last_step + 1) * row.period - now)
         Authenticator.objects.filter(pk=row.pk).update(last_step=step)
-    key = crypto.unseal_at(bytes(row.sealed), _place(account))
-    made = _Totp(key.reveal(), digits=row.digits, digest=DIGEST[row.algorithm], interval=row.period)
-    return Secret(made.generate_otp(step))
-
-
-class _Totp(pyotp.TOTP):
-    """pyotp's, which takes no secret of less than 112 bits; what a site gives out is not ours to choose."""
-
-    def byte_secret(self) -> bytes:
-        return base64.b32decode(self.secret)
+    key = base64.b32decode(crypto.unseal_at(bytes(row.sealed), _place(account)).reveal())
+    return Secret(one_time_codes.code_of(key, step, digits=row.digits, algorithm=row.algorithm))
 
 
 def _read(text: str) -> tuple[Secret, dict[str, Any]]:
@@ -130,7 +119,7 @@ def _facts(given: dict[str, str]) -> dict[str, Any]:
         if not text.isdecimal() or int(text) not in allowed:
             raise Invalid(f"The address says {name}={text}, which no authenticator does.", field="key")
         facts[name] = int(text)
-    if facts["algorithm"] not in DIGEST:
+    if facts["algorithm"] not in one_time_codes.ALGORITHMS:
         raise Invalid("The address names an algorithm that no authenticator has.", field="key")
     return facts
 

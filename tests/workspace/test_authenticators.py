@@ -34,6 +34,24 @@ def test_codes_are_those_of_rfc_6238(acme: Company, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("algorithm", "secret", "code"),
+    [
+        ("SHA256", b"1234567890" * 3 + b"12", "46119246"),
+        ("SHA512", b"1234567890" * 6 + b"1234", "90693936"),
+    ],
+)
+def test_codes_by_the_newer_digests_are_those_of_rfc_6238(
+    acme: Company, monkeypatch: pytest.MonkeyPatch, algorithm: str, secret: bytes, code: str
+) -> None:
+    """Appendix B, the row of second 59."""
+    key = base64.b32encode(secret).decode().rstrip("=")
+    address = f"otpauth://totp/x?secret={key}&digits=8&algorithm={algorithm}"
+    authenticators.enroll(acme.account, Secret(address), actor=TESTS)
+    at(monkeypatch, 59)
+    assert authenticators.next_code(acme.account, within=0).reveal() == code
+
+
+@pytest.mark.parametrize(
     "text", [KEY, KEY.lower(), " ".join(KEY[i : i + 4] for i in range(0, 32, 4)), KEY + "====", f"  {KEY}\n",
              f"otpauth://totp/Site:app?secret={KEY}&issuer=Site", f"otpauth://totp/x?secret={KEY.lower()}&digits=6"],
 )  # fmt: skip

@@ -82,3 +82,21 @@ def test_requests_at_once_make_one_key() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
     assert SigningKey.objects.for_workspace(workspace).count() == 1
+
+
+def test_what_former_releases_signed_still_verifies() -> None:
+    """Made by the code before joserfc, with the private key 00 01 02 … 1f."""
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}
+    jws = (
+        "eyJhbGciOiJFZERTQSIsImtpZCI6IjFJRzJ0TUg3SjJ3Ykpabk9mOExKelFpdEtmN0xNdm9BRWxzdURNVk01NFkifQ.e30."
+        "CiL2CqR5_npsArPlP4mgUaIaFVwS77eFD9oXklFHz2o4HukKeizSV0sOeXT0zwXK30atLE2zNxoNo1v80HQeCw"
+    )
+    assert signing.verify(jws, jwk) == b"{}"
+    assert signing.kid_of(jws) == "1IG2tMH7J2wbJZnOf8LJzQitKf7LMvoAElsuDMVM54Y"
+
+
+@pytest.mark.django_db
+def test_a_certificate_of_many_accounts_is_signed_and_verified(acme: Company) -> None:
+    payload = b"x" * 3_000_000
+    jws = signing.sign(acme.workspace, payload)
+    assert signing.verify(jws, signing.jwk_of(signing.live_key(acme.workspace))) == payload
