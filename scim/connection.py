@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Max
-from django.utils import timezone
 
 from scim.models import ScimToken
 from workspace.models import Team, User, Workspace
@@ -24,7 +23,7 @@ class Step:
 
 def steps(workspace: Workspace) -> list[Step]:
     """In the order in which Okta asks for them. A token that has ended counts for nothing: Okta needs another."""
-    valid = ScimToken.objects.for_workspace(workspace).filter(revoked_at=None, expires_at__gt=timezone.now())
+    valid = ScimToken.objects.for_workspace(workspace).valid()
     tokens = valid.aggregate(
         number=Count("pk"), issued=Max("created_at"), used=Max("last_used_at"), tested=Max("tested_at")
     )

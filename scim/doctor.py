@@ -107,7 +107,7 @@ def _clock(answer: httpx.Response) -> Finding:
 
 def _valid(workspace: Workspace) -> QuerySet[ScimToken]:
     tokens = ScimToken.objects.for_workspace(workspace).select_related("replaced_by")
-    return tokens.filter(revoked_at=None, expires_at__gt=timezone.now()).order_by("expires_at")
+    return tokens.valid().order_by("expires_at")
 
 
 def _endings(valid: list[ScimToken]) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from scim.http import Built
 from scim.members import member_ids
 from scim.paging import resource_location
 from workspace import statements
+from workspace.identifiers import parse_uuid
 from workspace.models import Role, Team, User
 from workspace.people import Profile
 
@@ -108,13 +109,7 @@ def group_wishes(document: Mapping[str, Any]) -> GroupWishes:
 
 def as_ids(texts: Iterable[str]) -> list[UUID]:
     """Member ids as UUIDs. One that cannot be an id here is nobody's, and is refused like any stranger's."""
-    found = []
-    for text in texts:
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            found.append(UUID(int=0))
-    return found
+    return [parse_uuid(text) or UUID(int=0) for text in texts]
 
 
 def user_document(user: User, teams: Iterable[Sequence[str]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from scim import scopes
 from scim.errors import ScimError
 from scim.models import Operation, ProvisioningEvent, ScimToken
 from workspace import statements, transactions
+from workspace.identifiers import parse_uuid
 
 _OPERATIONS: Final = {
     "POST": Operation.CREATE,
@@ -45,7 +46,7 @@ def record_refusal(request: Any, error: ScimError, *, method: str = "", path: st
         request,
         _OPERATIONS.get(method or request.method, Operation.READ),
         {"users": "User", "groups": "Group"}[found[1].lower()] if found else "",
-        _uuid(found[2]) if found else None,
+        parse_uuid(found[2]) if found else None,
         status=error.status,
         scim_type=error.scim_type or "",
         detail=error.detail[:500],
@@ -67,10 +68,3 @@ def _create(request: Any, operation: str, resource: str, identifier: UUID | None
         **rest,
     )
     transactions.append(event)
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

@@ -21,8 +21,7 @@ NOT_REPLACED: Final = Q(replaced_by=None) | Q(replaced_by__revoked_at__isnull=Fa
 def tell_of_expiring_tokens() -> None:
     """One notice a token that is good today and not in 20 days; a week later again."""
     now = timezone.now()
-    soon = Q(expires_at__gt=now, expires_at__lte=now + WARNED_BEFORE)
-    expiring = ScimToken.objects.filter(soon, NOT_REPLACED, revoked_at=None)
+    expiring = ScimToken.objects.valid().filter(NOT_REPLACED, expires_at__lte=now + WARNED_BEFORE)
     told = Notice.objects.open().filter(
         workspace=OuterRef("workspace"), kind=Notice.Kind.TOKEN_EXPIRING, subject_id=OuterRef("pk"),
         told_at__gt=now - notices.AGAIN_AFTER[Notice.Kind.TOKEN_EXPIRING],
@@ -39,5 +38,5 @@ def tell_of_expiring_tokens() -> None:
 def settle_expired_tokens() -> None:
     """A token that has ended is no longer about to, and one that was replaced concerns nobody."""
     now = timezone.now()
-    good = ScimToken.objects.filter(NOT_REPLACED, pk=OuterRef("subject_id"), revoked_at=None, expires_at__gt=now)
+    good = ScimToken.objects.valid().filter(NOT_REPLACED, pk=OuterRef("subject_id"))
     Notice.objects.open().filter(~Exists(good), kind=Notice.Kind.TOKEN_EXPIRING).update(resolved_at=now)

@@ -34,6 +34,7 @@ from django.db.models.lookups import (
 
 from scim.errors import InvalidFilter, shown
 from scim.grammar import And, AttributePath, Comparison, Literal, Node, Not, Or, Present, ValuePath
+from workspace.identifiers import parse_uuid
 
 
 class AttributeType(Enum):
@@ -95,7 +96,6 @@ _PREDICATES: Mapping[str, Callable[[Any, Any], bool]] = {
     "lt": python.lt,
     "le": python.le,
 }
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -328,8 +328,8 @@ def _read(kind: AttributeType, value: Any) -> Operand | None:
             return value
         case AttributeType.MOMENT, str():
             return _moment(value)
-        case AttributeType.IDENTIFIER, str() if _UUID.fullmatch(value):
-            return UUID(value)
+        case AttributeType.IDENTIFIER, str():
+            return parse_uuid(value)
     return None
 
 

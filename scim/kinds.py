@@ -13,6 +13,7 @@ from scim import attributes, scopes
 from scim.adapters import GroupAdapter, UserAdapter
 from scim.errors import ScimError
 from workspace import people, teams
+from workspace.identifiers import parse_uuid
 from workspace.models import Team, User, Workspace
 
 Adapter = UserAdapter | GroupAdapter
@@ -47,10 +48,10 @@ class Kind:
         return self._adapted(self.lock, request, identifier)
 
     def _adapted(self, find: Callable[[Workspace, UUID], Any], request: HttpRequest, identifier: str) -> Adapter:
-        try:
-            found = find(request.workspace, UUID(identifier))  # type: ignore[attr-defined]  # set by scim.auth
-        except ValueError:
-            raise ScimError(f"No {self.name.lower()} in this workspace has that id.", status=404) from None
+        known = parse_uuid(identifier)
+        if known is None:
+            raise ScimError(f"No {self.name.lower()} in this workspace has that id.", status=404)
+        found = find(request.workspace, known)  # type: ignore[attr-defined]  # set by scim.auth
         return self.adapter(found, request=request)
 
 

@@ -1,10 +1,13 @@
 """The tables of the door: tokens that identity providers come in with."""
 
+from typing import Final, Self
+
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from workspace.models import TenantModel, User, Workspace
+from workspace.models import TenantModel, TenantQuerySet, User, Workspace
 
 
 class Scope(models.TextChoices):
@@ -14,6 +17,19 @@ class Scope(models.TextChoices):
     USERS = "users", "People only"
     GROUPS = "groups", "Teams only"
     READ = "read", "Read only"
+
+
+UNREVOKED: Final = Q(revoked_at=None)
+VALID: Final = UNREVOKED & Q(expires_at__gt=Now())
+"""A token that opens something now, by the database's clock."""
+
+
+class ScimTokenQuerySet(TenantQuerySet["ScimToken"]):
+    def valid(self) -> Self:
+        return self.filter(VALID)
+
+    def unrevoked(self) -> Self:
+        return self.filter(UNREVOKED)
 
 
 class ScimToken(TenantModel):
@@ -32,6 +48,8 @@ class ScimToken(TenantModel):
     tested_at = models.DateTimeField(null=True, editable=False)
     last_used_from = models.GenericIPAddressField(null=True, editable=False)
 
+    objects = ScimTokenQuerySet.as_manager()  # type: ignore[misc]  # narrows TenantModel's
+
     class Meta:
         verbose_name = "SCIM token"
         constraints = [models.CheckConstraint(condition=Q(scope__in=Scope.values), name="token_scope_known")]
@@ -41,6 +59,7 @@ class ScimToken(TenantModel):
 
     @property
     def is_valid(self) -> bool:
+        """VALID, of a row that was read, by this process's clock."""
         return self.revoked_at is None and self.expires_at > timezone.now()
 
     @property

@@ -74,7 +74,7 @@ def _rotations(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def _tokens(workspace: Workspace) -> list[dict[str, Any]]:
-    tokens = ScimToken.objects.for_workspace(workspace).filter(revoked_at=None).order_by("expires_at")
+    tokens = ScimToken.objects.for_workspace(workspace).unrevoked().order_by("expires_at")
     return [
         {
             "label": token.label, "scope": token.scope, "valid": token.is_valid, "expires_at": token.expires_at,

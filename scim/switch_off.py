@@ -68,7 +68,7 @@ def start(workspace: Workspace, *, people: str, actor: Actor) -> SwitchOff:
     tokens.lock_issuing(workspace)
     asking = _owner(workspace, actor)
     found = affected(workspace, asking)
-    ended = list(ScimToken.objects.for_workspace(workspace).filter(revoked_at=None).select_related("workspace"))
+    ended = list(ScimToken.objects.for_workspace(workspace).unrevoked().select_related("workspace"))
     for token in ended:
         tokens.revoke(token, actor=actor)
     started = SwitchOff.objects.create(
@@ -162,4 +162,4 @@ def _total(found: Affected, people: str) -> int:
 
 
 def _valid(workspace: Workspace) -> QuerySet[ScimToken]:
-    return ScimToken.objects.for_workspace(workspace).filter(revoked_at=None, expires_at__gt=timezone.now())
+    return ScimToken.objects.for_workspace(workspace).valid()

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -13,6 +12,7 @@ from workspace import audit, credentials, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound, Refused
+from workspace.identifiers import parse_uuid
 from workspace.models import Workspace
 
 KIND: Final = "scim"
@@ -98,13 +98,12 @@ def check_renewable(token: ScimToken) -> None:
 def named(workspace: Workspace, text: str) -> ScimToken:
     """A token by id, or by the label among those that work, else not revoked, else all. Raises NotFound, Conflict."""
     every = ScimToken.objects.for_workspace(workspace).select_related("workspace")
-    try:
-        found = list(every.filter(pk=UUID(text)))
-    except ValueError:
+    if (known := parse_uuid(text)) is not None:
+        found = list(every.filter(pk=known))
+    else:
         labelled = every.filter(label=text)
-        unrevoked = labelled.filter(revoked_at=None)
-        working = unrevoked.filter(expires_at__gt=timezone.now())
-        found = list(working) or list(unrevoked) or list(labelled.order_by("-revoked_at")[:1])
+        working = list(labelled.valid()) or list(labelled.unrevoked())
+        found = working or list(labelled.order_by("-revoked_at")[:1])
     if not found:
         raise NotFound(f"{workspace} has no SCIM token with that label or id.")
     if len(found) > 1:
@@ -121,7 +120,7 @@ def _lifetime(token: ScimToken) -> int:
 @transaction.atomic
 def revoke(token: ScimToken, *, actor: Actor) -> None:
     """End a token at once; one that has ended stays as it is."""
-    if ScimToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
+    if ScimToken.objects.unrevoked().filter(pk=token.pk).update(revoked_at=timezone.now()):
         audit.record(token.workspace, "scim_token.revoked", token, actor=actor, label=token.label)
 
 

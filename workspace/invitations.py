@@ -17,6 +17,7 @@ from workspace import audit, people, takeovers
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
+from workspace.identifiers import parse_uuid
 from workspace.models import Session, User
 
 
@@ -86,7 +87,7 @@ def set_password(user: User, password: Secret, *, actor: Actor) -> None:
 
 def _holds(user: User, token: str) -> bool:
     text, _, by = token.partition(".")
-    inviter = _inviter(user, _uuid(by)) if by else None
+    inviter = _inviter(user, parse_uuid(by)) if by else None
     return (inviter is not None or not by) and _Tokens(inviter).check_token(user, text)
 
 
@@ -96,10 +97,3 @@ def _inviter(user: User, inviter_id: UUID | None) -> User | None:
     if found is None or not found.is_staff or found.workspace_id not in {None, user.workspace_id}:
         return None
     return found
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(hex=text)
-    except ValueError:
-        return None

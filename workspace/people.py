@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 from workspace import audit, statements
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, NotFound, Refused
+from workspace.identifiers import parse_uuid
 from workspace.models import ApiKey, RecoveryCode, Role, Session, TotpDevice, User, Workspace
 from workspace.transactions import already_locked, atomic, change, remember_locked
 
@@ -389,10 +390,8 @@ def _conflict(user: User) -> Conflict:
 
 def _names(text: str) -> Q:
     names = Q(user_name__iexact=text) | Q(email__iexact=text)
-    try:
-        return names | Q(pk=UUID(text))
-    except ValueError:
-        return names
+    known = parse_uuid(text)
+    return names | Q(pk=known) if known else names
 
 
 @cache

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import IntegrityError, transaction
 from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import OKPKey
 
 from workspace import audit, crypto
@@ -27,7 +28,7 @@ class _Registry(jws.JWSRegistry):
 
     max_payload_length = 256 * 1024 * 1024
 
-    def get_alg(self, name: str) -> jws.JWSAlgModel:
+    def get_alg(self, name: str) -> JWSAlgModel:
         """Without joserfc's warning, at each signature, that the algorithm has a newer name."""
         if name != ALGORITHM:
             raise UnsupportedAlgorithmError(f"{name} is not Ed25519")
@@ -40,7 +41,8 @@ _REGISTRY: Final = _Registry()
 def sign(workspace: Workspace, payload: bytes) -> str:
     """A compact JWS over `payload` by the workspace's key, which is made when it is first needed."""
     key = live_key(workspace)
-    private = {**_public_jwk(key), "d": crypto.unseal_at(bytes(key.sealed), _place(key)).reveal()}
+    secret = crypto.unseal_at(bytes(key.sealed), _place(key)).reveal()
+    private: dict[str, str | list[str]] = {**_public_jwk(key), "d": secret}
     header = {"alg": ALGORITHM, "kid": key.kid}
     return jws.serialize_compact(header, payload, OKPKey.import_key(private), registry=_REGISTRY)
 

@@ -23,6 +23,7 @@ from workspace.admin.parts import Fact, Section, url, when
 from workspace.admin.person_page import account_link
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused
+from workspace.identifiers import parse_uuid
 from workspace.models import Account, Grant, GrantRole
 
 AT_ONCE: Final = 50
@@ -93,7 +94,7 @@ class KeptAdmin(ConsoleAdmin):
     def rotate_many(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        wanted = [pk for pk in map(_uuid, request.GET.getlist("account")[:AT_ONCE]) if pk]
+        wanted = [pk for pk in map(parse_uuid, request.GET.getlist("account")[:AT_ONCE]) if pk]
         chosen = list(self.get_queryset(request).filter(pk__in=wanted).order_by("name"))
         form = ChosenForm(bound(request), accounts=chosen)
 
@@ -232,11 +233,4 @@ def _capabilities(account: Account) -> Any:
     try:
         return connectors.of(account, timeout=1).capabilities
     except Invalid:
-        return None
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
         return None

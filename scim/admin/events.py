@@ -2,7 +2,6 @@
 
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -21,6 +20,7 @@ from scim import causes
 from scim.models import Operation, ProvisioningEvent, ScimToken
 from workspace.admin.base import ChoiceFilter, ConsoleAdmin, visitor
 from workspace.admin.parts import NOTHING, Detail, Fact, badge, clipped, when
+from workspace.identifiers import parse_uuid
 from workspace.models import Team, User
 
 
@@ -84,26 +84,19 @@ class TokenFilter(DropdownFilter):  # type: ignore[misc]  # unfold is untyped
     parameter_name = "token"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        workspace = visitor(request).workspace_id or _uuid(request.GET.get("workspace__id__exact", ""))
-        chosen = _uuid(request.GET.get("token", ""))
+        workspace = visitor(request).workspace_id or parse_uuid(request.GET.get("workspace__id__exact", ""))
+        chosen = parse_uuid(request.GET.get("token", ""))
         mine = Q(workspace=workspace) if workspace else Q(pk=chosen)
         tokens = ScimToken.objects.filter(mine).order_by("-created_at")
         return [(str(token.pk), f"{token}, issued {token.created_at:%Y-%m-%d}") for token in tokens]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(token=_uuid(self.value())) if self.value() else queryset
+        return queryset.filter(token=parse_uuid(self.value())) if self.value() else queryset
 
 
 def _midnight(day: str) -> datetime:
     """When a day began that is written as 2026-01-31. Raises ValueError."""
     return timezone.make_aware(datetime.combine(date.fromisoformat(day), time.min))
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None
 
 
 def first_of(days: int) -> datetime:

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from scim.admin.events import first_of
-from scim.admin.tokens import ENDING, VALID
-from scim.models import ProvisioningEvent, ScimToken
+from scim.admin.tokens import ENDING
+from scim.models import VALID, ProvisioningEvent, ScimToken
 from scim.scopes import CHANGES_PEOPLE
 from workspace.admin.base import visitor
 from workspace.admin.parts import when

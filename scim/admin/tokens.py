@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 
 from scim import claims, tokens
 from scim.expiry import NOT_REPLACED, WARNED_BEFORE
-from scim.models import ScimToken, Scope
+from scim.models import UNREVOKED, VALID, ScimToken, Scope
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.history import history
@@ -25,7 +25,6 @@ from workspace.crypto import Secret
 from workspace.errors import Conflict
 
 CLAIMABLE = "Support prepared a new token for you. Take it here; it is shown to you alone."
-VALID = Q(revoked_at=None, expires_at__gt=Now())
 ENDING = VALID & NOT_REPLACED & Q(expires_at__lte=Now() + WARNED_BEFORE)
 
 
@@ -35,8 +34,8 @@ class TokenStateFilter(ChoiceFilter):
     conditions = {
         "valid": ("Valid", VALID),
         "ending": ("Valid, ends within 20 days", ENDING),
-        "expired": ("Expired", Q(revoked_at=None, expires_at__lte=Now())),
-        "revoked": ("Revoked", Q(revoked_at__isnull=False)),
+        "expired": ("Expired", UNREVOKED & Q(expires_at__lte=Now())),
+        "revoked": ("Revoked", ~UNREVOKED),
     }
 
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from workspace.admin.parts import Section, actor_text, names_of, when
 from workspace.audit import Actor
+from workspace.identifiers import parse_uuid
 from workspace.models import AuditEvent, Workspace
 
 SHOWN: Final = 20
@@ -17,7 +18,7 @@ def history(of: Any) -> Section:
     """What happened to an object, newest first."""
     workspace_id = of.pk if isinstance(of, Workspace) else of.workspace_id
     events = list(AuditEvent.objects.filter(workspace_id=workspace_id, subject_id=of.pk).order_by("-id")[:SHOWN])
-    mentioned = [pk for event in events for pk in (event.actor_id, *map(_uuid, event.detail.values()))]
+    mentioned = [pk for event in events for pk in (event.actor_id, *map(parse_uuid, event.detail.values()))]
     names = names_of(mentioned, workspace_id)
     return Section(
         "History",
@@ -51,18 +52,11 @@ def detail_text(detail: Mapping[str, Any], names: Mapping[UUID, str]) -> str:
 
 def _value(value: Any, names: Mapping[UUID, str]) -> str:
     if isinstance(value, list):
-        return str(len(value)) if len(value) > 3 or any(map(_uuid, value)) else ", ".join(map(str, value))
+        return str(len(value)) if len(value) > 3 or any(map(parse_uuid, value)) else ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else ""
-    known = _uuid(value)
+    known = parse_uuid(value)
     return names.get(known, "") if known else str(value or "")
-
-
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 SUBJECT_PAGES: Final[dict[str, str]] = {
