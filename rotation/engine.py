@@ -25,12 +25,13 @@ from rotation.models import RotationJob
 from rotation.passwords import Policy
 from rotation.proof import Proof, prove
 from rotation.states import JobState
-from workspace import accounts, audit, statements, transactions
+from workspace import accounts, audit, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
+from workspace.db import unit_of_work
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Undecryptable
 from workspace.models import Account, SecretVersion
-from workspace.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def _prepare(attempt: Attempt) -> None:
         known = accounts.versions(account)
         new = passwords.fresh(policy, _opened(known))
         candidate = accounts.next_version(account, new, after=known)
-        transactions.append(candidate)
+        unit_of_work.append(candidate)
         moves, replaced = [Move(JobState.PREPARED, f"version {candidate.number}")], attempt.replaced_of(known)
         with suppress(TargetError, Undecryptable):  # then the next step says so
             credentials = _credentials(attempt, replaced)

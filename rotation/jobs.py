@@ -17,11 +17,12 @@ from rotation import failpoints, queue, wake, wanted
 from rotation.models import Exposure, MassRemoval, RotationJob, RotationStep, Verification
 from rotation.queue import Lease, claim, claim_next
 from rotation.states import MOVES, JobState
-from workspace import audit, notices, statements, transactions
+from workspace import audit, notices, statements
 from workspace.audit import Actor
+from workspace.db import unit_of_work
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Refused
 from workspace.models import Account, Notice, SecretVersion, Workspace
-from workspace.transactions import atomic
 
 __all__ = ["Lease", "LeaseLost", "Move", "claim", "claim_next"]
 
@@ -140,7 +141,7 @@ def move_through(lease: Lease, *moves: Move, **changes: Any) -> None:
     if not _write(job, lease.fence, values):
         raise LeaseLost(f"{job.pk} fence {lease.fence}")
     for step in steps:
-        transactions.append(step)
+        unit_of_work.append(step)
         failpoints.reach(f"{step.from_state}>{step.to_state}:before")
         failpoints.reach_after_commit(f"{step.from_state}>{step.to_state}:after")
     for name, value in values.items():

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 from scim import scopes
 from scim.errors import ScimError
 from scim.models import Operation, ProvisioningEvent, ScimToken
-from workspace import statements, transactions
+from workspace import statements
+from workspace.db import unit_of_work
 from workspace.identifiers import parse_uuid
 
 _OPERATIONS: Final = {
@@ -67,4 +68,4 @@ def _create(request: Any, operation: str, resource: str, identifier: UUID | None
         request_id=request.request_id,
         **rest,
     )
-    transactions.append(event)
+    unit_of_work.append(event)

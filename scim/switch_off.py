@@ -19,9 +19,9 @@ from scim import tokens
 from scim.models import People, ScimToken, SwitchOff
 from workspace import audit, local
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Role, User, Workspace
-from workspace.transactions import atomic
 
 TASK: Final = "scim.switch_off"
 CAUSE: Final = "Provisioning was switched off"

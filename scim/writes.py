@@ -13,7 +13,7 @@ from scim import etags, events
 from scim.errors import InvalidSyntax
 from scim.kinds import Adapter, Kind
 from scim.models import Operation
-from workspace.transactions import atomic
+from workspace.db.unit_of_work import atomic
 
 Json = dict[str, Any]
 

@@ -16,7 +16,8 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from workspace import statements, transactions
+from workspace import statements
+from workspace.db import unit_of_work
 from workspace.models import AuditEvent, AuditSeal, User, Workspace
 
 GENESIS = bytes(32)
@@ -73,7 +74,7 @@ def record(
     Within an act of several verbs its key is given at the end of the act, in the order of the events.
     """
     event = statements.new(AuditEvent, **_fields(workspace, verb, subject, actor, detail))
-    transactions.append(event)
+    unit_of_work.append(event)
     return event
 
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from workspace import audit
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.models import Team, User, Workspace
-from workspace.transactions import atomic
 
 
 def managed_people(workspace: Workspace) -> QuerySet[User]:

@@ -21,10 +21,10 @@ from psycopg.types.json import Jsonb
 
 from workspace import audit, statements
 from workspace.audit import Actor
+from workspace.db.unit_of_work import already_locked, atomic, change, remember_locked
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
 from workspace.models import ApiKey, RecoveryCode, Role, Session, TotpDevice, User, Workspace
-from workspace.transactions import already_locked, atomic, change, remember_locked
 
 _KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
     AND (lower(user_name) = lower(%s) OR (external_id <> '' AND external_id = %s)) FOR UPDATE"""

@@ -18,10 +18,10 @@ from uuid_utils.compat import uuid7
 
 from workspace import audit, statements
 from workspace.audit import Actor
+from workspace.db.unit_of_work import already_locked, atomic, remember_locked
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import Grant, Team, TeamMembership, Workspace
 from workspace.models.tenancy import TenantQuerySet
-from workspace.transactions import already_locked, atomic, remember_locked
 
 
 @dataclass(frozen=True)

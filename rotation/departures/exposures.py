@@ -13,8 +13,8 @@ from rotation.models import Decision, Exposure, ExposureQuerySet, Offboarding, O
 from workspace import access, audit, bulk, statements
 from workspace.access import Knowledge
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.models import Account, RotationPolicy, SecretVersion
-from workspace.transactions import atomic
 
 # What the policy leaves alone is written down as left, and closed: it is an exception to show, not work to do.
 _OPEN: Final = f"""

@@ -12,8 +12,8 @@ from rotation.departures import offboarding, triggers
 from rotation.models import LossKind
 from workspace import people
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.models import Grant, User
-from workspace.transactions import atomic
 
 EXPIRY: Final = Actor.system("guest expiry")
 EXPIRED: Final = "Guest access expired."

@@ -8,9 +8,9 @@ from rotation.departures.previews import Preview, preview
 from rotation.models import Exposure, Offboarding
 from workspace import access, audit, people, statements
 from workspace.audit import Actor
+from workspace.db.unit_of_work import append, atomic
 from workspace.errors import Refused
 from workspace.models import User, Workspace
-from workspace.transactions import append, atomic
 
 __all__ = ["Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
 

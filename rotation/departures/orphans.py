@@ -19,9 +19,9 @@ from django.utils import timezone
 from rotation.models import Offboarding, Orphan, OrphanOutcome
 from workspace import audit, bulk, notices, statements
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Grant, GrantRole, Notice, User, Workspace
-from workspace.transactions import atomic
 
 SWEEP: Final = Actor.system("sweep")
 HANDED_OVER: Final = "The account was handed over: now its Owner."

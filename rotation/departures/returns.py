@@ -16,9 +16,9 @@ from django.utils import timezone
 from rotation.models import Decision, Exposure, MassRemoval, Offboarding, Outcome
 from workspace import access, audit, bulk, people
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Grant, User, Workspace
-from workspace.transactions import atomic
 
 SWEEP: Final = Actor.system("sweep")
 

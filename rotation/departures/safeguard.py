@@ -18,9 +18,9 @@ from rotation.models import Decision, Exposure, MassRemoval, Offboarding, Rotati
 from rotation.states import JobState
 from workspace import audit, bulk, notices, statements
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import Notice, Workspace
-from workspace.transactions import atomic
 
 SAFEGUARD: Final = Actor.system("safeguard")
 BESIDE: Final = 8

@@ -25,9 +25,9 @@ from rotation.models import AccessLoss, Exposure, LossKind
 from workspace import access, audit, teams
 from workspace.access import Knowledge
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.models import Grant, GrantRole, RotationPolicy, Team, TeamMembership, Workspace
 from workspace.teams import Change
-from workspace.transactions import atomic
 
 logger = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from tests.rotation.running import run
 from workspace import access, people
 from workspace.audit import Actor
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import CerbyError
 from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, User
-from workspace.transactions import atomic
 
 WAITING = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
 

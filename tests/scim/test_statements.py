@@ -9,8 +9,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from tests.companies import Company
 from tests.scim.test_users import OKTA_OFF, OKTA_ON, create_body, send
-from workspace import statements, transactions
+from workspace import statements
 from workspace.audit import Actor
+from workspace.db import unit_of_work
 from workspace.models import AuditEvent, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -55,17 +56,17 @@ def test_records_of_an_act_are_written_together_and_in_order(acme: Company, djan
     def event(verb: str) -> AuditEvent:
         return AuditEvent(workspace=acme.workspace, verb=verb, actor_kind=Actor.system("x").kind)
 
-    with django_assert_num_queries(3), transactions.atomic():  # a savepoint, its end, and they
+    with django_assert_num_queries(3), unit_of_work.atomic():  # a savepoint, its end, and they
         for number in range(3):
-            transactions.append(event(f"test.{number}"))
+            unit_of_work.append(event(f"test.{number}"))
     verbs = AuditEvent.objects.filter(verb__startswith="test.").order_by("id").values_list("verb", flat=True)
     assert list(verbs) == ["test.0", "test.1", "test.2"]
 
 
 def test_records_of_an_act_that_fails_are_not_written(acme: Company) -> None:
     before = AuditEvent.objects.count()
-    with pytest.raises(ZeroDivisionError), transactions.atomic():
-        transactions.append(AuditEvent(workspace=acme.workspace, verb="test.lost", actor_kind="system"))
+    with pytest.raises(ZeroDivisionError), unit_of_work.atomic():
+        unit_of_work.append(AuditEvent(workspace=acme.workspace, verb="test.lost", actor_kind="system"))
         raise ZeroDivisionError
     assert AuditEvent.objects.count() == before
 
