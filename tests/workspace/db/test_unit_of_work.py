@@ -174,13 +174,15 @@ def test_a_pipeline_whose_code_fails_carries_out_none(acme: Company) -> None:
 def test_a_pipeline_waits_for_the_server_once(acme: Company) -> None:
     """Its statements are all sent before the first answer is read."""
     connection.ensure_connection()
+    raw = connection.connection
+    assert isinstance(raw, psycopg.Connection)
     with pipeline():
         first = statements.run(_RENAME, ["one@acme.example", acme.member.pk])
         second = statements.run(_RENAME, ["two@acme.example", acme.owner.pk])
-        assert isinstance(connection.connection, psycopg.Connection)
-        assert connection.connection.info.pipeline_status is psycopg.pq.PipelineStatus.ON
+        statuses = [raw.info.pipeline_status]
         assert first.pgresult is second.pgresult is None
-    assert connection.connection.info.pipeline_status is psycopg.pq.PipelineStatus.OFF
+    statuses.append(raw.info.pipeline_status)
+    assert statuses == [psycopg.pq.PipelineStatus.ON, psycopg.pq.PipelineStatus.OFF]
 
 
 def test_a_pipeline_is_refused_within_a_transaction(acme: Company) -> None:
