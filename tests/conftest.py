@@ -1,4 +1,4 @@
-"""Fixtures every module may use: the two companies, the engines' addresses, and committed databases."""
+"""Fixtures every module may use: the two companies and committed databases; the seed of what is generated."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -9,7 +9,24 @@ import pytest
 from django.core.cache import caches
 from django.test import TransactionTestCase
 
+from tests import generators
 from tests.companies import Company, company
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "generated: chooses its cases with dice; part of the drill")
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(generators.SEED)
+
+
+def pytest_report_header() -> str:
+    return generators.HEADER
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What failed may be a generated case, and -q prints no header."""
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.line(generators.HEADER)
 
 
 @pytest.fixture
@@ -40,7 +57,6 @@ def _flush_may_truncate() -> Iterator[None]:
     TransactionTestCase._fixture_teardown = unguarded  # type: ignore[attr-defined]
     yield
     TransactionTestCase._fixture_teardown = flush  # type: ignore[attr-defined]
-
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,8 +2,8 @@
 passwords changed behind our back, zombies and clock jumps. Afterwards no password is lost and no old one called dead
 that lives.
 
-Each rule is a step: what a worker, a person, the network or the clock does next. The examples come of a seed, so that
-two runs of one revision do the same; `STATE_MACHINE_SEED` and `STATE_MACHINE_STEPS` ask for others and more.
+Each rule is a step: what a worker, a person, the network or the clock does next. The examples come of the run's seed,
+so that two runs of one revision do the same; a drill takes another, and more steps.
 """
 
 import os
@@ -23,7 +23,9 @@ from rotation import connectors, jobs, resolution, sweep, verification
 from rotation.connectors.base import Capabilities
 from rotation.departures import offboarding
 from rotation.models import RotationJob
+from tests import generators
 from tests.companies import TESTS, company
+from tests.generators import EFFORT, SEED
 from tests.rotation.machine import ADMINS, Clock, Killed, Machine, World, dying_after, dying_at, zombie_of
 from tests.rotation.model_target import ModelConnector, Server
 from workspace import access, accounts
@@ -31,8 +33,7 @@ from workspace.crypto import Secret
 from workspace.errors import Invalid
 from workspace.models import Account, SecretVersion, Workspace
 
-SEED: Final = int(os.environ.get("STATE_MACHINE_SEED") or 1)
-STEPS_WANTED: Final = int(os.environ.get("STATE_MACHINE_STEPS") or 10_000)
+STEPS_WANTED: Final = 10_000 * EFFORT
 STEPS_AN_EXAMPLE: Final = 50
 EXAMPLES_A_ROUND: Final = 100
 PHASES: Final = (Phase.generate, Phase.shrink) if os.environ.get("STATE_MACHINE_SHRINK") else (Phase.generate,)
@@ -240,14 +241,14 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     assert not RotationJob.objects.exists(), "the examples are rolled back"
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.generated
+@generators.timeout(3600)
 def test_no_order_of_events_loses_a_password_or_calls_a_living_one_dead(
     world: World, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rounds = settings(
-        max_examples=EXAMPLES_A_ROUND, stateful_step_count=STEPS_AN_EXAMPLE, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck), phases=PHASES, report_multiple_bugs=False,
-        print_blob=True,
+        max_examples=EXAMPLES_A_ROUND, stateful_step_count=STEPS_AN_EXAMPLE, phases=PHASES, report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     number = SEED
     while world.steps < STEPS_WANTED or (world.steps < STEPS_TO_REACH_ALL and not world.reached >= REACHED):

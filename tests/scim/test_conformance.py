@@ -1,6 +1,5 @@
 """scim2-tester, an independent reader of RFC 7643 and RFC 7644, against the live server: one test per check."""
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -13,10 +12,11 @@ from scim2_models import Mutability, Path, Resource
 from scim2_tester import checkers
 from scim2_tester.utils import CheckConfig, CheckContext, CheckResult, ResourceManager, Status, parametrize
 
+from tests import generators
 from tests.companies import Company
 from tests.scim.rows import digest
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.generated]
 
 Check = Callable[..., list[CheckResult]]
 
@@ -67,15 +67,15 @@ def context(
 ) -> Iterator[CheckContext]:
     """A client that knows of the server what the server says of itself. The rival never notices.
 
-    The checker rolls dice, and CONFORMANCE_SEED has it roll others. It takes any of the roles that /Schemas offers, so
-    the workspace opens all.
+    The checker rolls dice, which the run's seed decides. It takes any of the roles that /Schemas offers, so the
+    workspace opens all.
     """
-    random.seed(request.node.name + os.environ.get("CONFORMANCE_SEED", ""))
+    random.seed(f"{generators.SEED} {request.node.name}")
     before = digest(rival.workspace)
     acme.workspace.provider_assigns_owner = True
     acme.workspace.save()
     headers = {"Authorization": f"Bearer {acme.scim_token}"}
-    with httpx2.Client(base_url=f"{live_server.url}/scim/v2/", headers=headers, timeout=30) as http:
+    with httpx2.Client(base_url=f"{live_server.url}/scim/v2/", headers=headers, timeout=120) as http:
         client = SyncSCIMClient(http)
         client.discover()
         checking = CheckContext(client, CheckConfig())

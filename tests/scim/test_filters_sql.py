@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, models
 from django.db.models.functions import Lower
 from django.test.utils import isolate_apps
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scim.filters import boolean, exact, fixed, identifier, matches, moment, text, to_q
@@ -139,7 +139,6 @@ LEAVES = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(combined(LEAVES))
 def test_rows_and_json_give_the_same_answer(node: Node) -> None:
     assert selected(node) == expected(node)

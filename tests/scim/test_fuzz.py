@@ -11,16 +11,18 @@ import pytest
 from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import generators
 from tests.companies import TESTS, Company
+from tests.generators import examples
 from tests.scim.dialects.http import ERROR
 from tests.scim.requests import Request, fitting, wild
 from tests.scim.rows import digest
 from workspace import people
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.django_db, pytest.mark.generated, generators.timeout(1200)]
 
 REQUESTS = 5_000
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -92,11 +94,6 @@ def check(request: Request, response: HttpResponse) -> None:
 @pytest.fixture
 def surface(acme: Company, rival: Company) -> Surface:
     return Surface(acme, rival)
-
-
-def examples(number: int) -> settings:
-    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=number, deadline=None, database=None, suppress_health_check=checks)
 
 
 def test_no_request_breaks_the_server(surface: Surface, rival: Company, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,18 +6,20 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scim.attributes import GROUP_ATTRIBUTES, GROUP_ELEMENTS, USER_ATTRIBUTES, USER_ELEMENTS
 from scim.filters import AttributeType, matches
 from scim.grammar import And, AttributePath, Comparison, Node, Not, Or, Present, ValuePath, parse_filter
+from tests import generators
 from tests.companies import TESTS, Company
+from tests.generators import examples
 from tests.scim.dialects.http import ENTERPRISE, GROUP, USER, Json, Provider, bearer
 from tests.scim.rows import digest
 from workspace import teams
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.generated, generators.timeout(900)]
 
 WORDS = [
     "ada", "Ada", "ADA@acme.example", "a%b", "a_b", "a\\b", 'a"b', "É", "é", "ß", "zz", "x' or '1'='1", "10", "9",
@@ -243,19 +245,12 @@ def parts(types: dict[str, AttributeType], attributes: Any, names: Any) -> dict[
     }
 
 
-EXAMPLES = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-
-
 def test_people_are_selected_as_their_documents_say(okta: Provider) -> None:
     documents = okta.get("/Users?count=1000").ok()["Resources"]
     types = published(okta, USER, ENTERPRISE)
     assert len(documents) == 40
 
-    @EXAMPLES
+    @examples(200)
     @given(trees(offered(types, USER_ATTRIBUTES), parts(types, USER_ATTRIBUTES, USER_ELEMENTS)))
     def rule(node: Node) -> None:
         check(okta, "Users", documents, types, node)
@@ -268,7 +263,7 @@ def test_teams_are_selected_as_their_documents_say(okta: Provider) -> None:
     types = published(okta, GROUP)
     assert len(documents) == 11
 
-    @EXAMPLES
+    @examples(200)
     @given(trees(offered(types, GROUP_ATTRIBUTES), parts(types, GROUP_ATTRIBUTES, GROUP_ELEMENTS)))
     def rule(node: Node) -> None:
         check(okta, "Groups", documents, types, node)
@@ -290,7 +285,7 @@ def test_present_and_absent_share_everybody(okta: Provider, kind: str) -> None:
 def test_a_search_by_post_finds_the_same(okta: Provider) -> None:
     types = published(okta, USER, ENTERPRISE)
 
-    @settings(EXAMPLES, max_examples=50)
+    @examples(50)
     @given(trees(offered(types, USER_ATTRIBUTES), parts(types, USER_ATTRIBUTES, USER_ELEMENTS)))
     def rule(node: Node) -> None:
         node = numbered(node, ["x"])

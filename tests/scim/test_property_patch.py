@@ -10,21 +10,18 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import generators
 from tests.companies import Company
+from tests.generators import examples
 from tests.scim.dialects.http import ENTERPRISE, USER, Json, Provider, bearer
 from tests.scim.rows import digest
 from workspace.models import TeamMembership
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.generated, generators.timeout(900)]
 
-EXAMPLES = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 SIMPLE = ["title", "nickName", "userType", "preferredLanguage", "timezone", "displayName"]
 NAME_PARTS = ["middleName", "honorificPrefix", "honorificSuffix"]
 OF_THE_COMPANY = ["department", "division", "costCenter", "organization"]
@@ -198,7 +195,7 @@ def modelled(document: Json) -> Json:
 def test_operations_end_where_the_model_ends(okta: Provider) -> None:
     made = person(okta)
 
-    @EXAMPLES
+    @examples(200)
     @given(STEPS)
     def rule(steps: list[Any]) -> None:
         model = Model(modelled(made))
@@ -219,7 +216,7 @@ def test_one_request_or_several_end_alike(okta: Provider) -> None:
     made = person(okta)
     path = f"/Users/{made['id']}"
 
-    @settings(EXAMPLES, max_examples=60)
+    @examples(60)
     @given(STEPS)
     def rule(steps: list[Any]) -> None:
         ends = []
@@ -238,7 +235,7 @@ def test_one_fault_anywhere_undoes_all(okta: Provider) -> None:
     made = person(okta)
     before = okta.get(f"/Users/{made['id']}").ok()
 
-    @settings(EXAMPLES, max_examples=100)
+    @examples(100)
     @given(STEPS, st.sampled_from(FAULTS), st.integers(0, 6))
     def rule(steps: list[Any], fault: Json, place: int) -> None:
         operations = [each for _, each in steps]
@@ -254,7 +251,7 @@ def test_one_fault_anywhere_undoes_all(okta: Provider) -> None:
 def test_a_put_of_what_was_read_changes_nothing(okta: Provider) -> None:
     made = person(okta)
 
-    @settings(EXAMPLES, max_examples=60)
+    @examples(60)
     @given(STEPS)
     def rule(steps: list[Any]) -> None:
         with transaction.atomic():
@@ -295,7 +292,7 @@ def test_members_end_as_the_set_ends(okta: Provider, acme: Company) -> None:
     crowd = [str(acme.person(f"m{number}").id) for number in range(6)]
     start = {str(acme.member.id)}
 
-    @EXAMPLES
+    @examples(200)
     @given(CHANGES)
     def rule(changes: list[tuple[str, set[int]]]) -> None:
         expected, operations = set(start), []

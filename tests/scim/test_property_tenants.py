@@ -14,16 +14,18 @@ import pytest
 from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scim.models import ScimToken
+from tests import generators
 from tests.companies import TESTS, Company
+from tests.generators import examples
 from tests.scim.requests import FILTERS, FOREIGN, OWN, Request, fitting, wild
 from tests.scim.rows import digest
 from workspace import people
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.django_db, pytest.mark.generated, generators.timeout(900)]
 
 # What differs between two runs of one request, and says nothing of anybody.
 _PASSING = re.compile(
@@ -86,11 +88,6 @@ class Neighbours:
 @pytest.fixture
 def neighbours(acme: Company, rival: Company) -> Neighbours:
     return Neighbours(acme, rival)
-
-
-def examples(number: int) -> settings:
-    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=number, deadline=None, database=None, suppress_health_check=checks)
 
 
 def names_the_rival(request: Request) -> bool:

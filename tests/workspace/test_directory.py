@@ -1,6 +1,5 @@
 """The people of a workspace page by page: exact at every place, whatever is settled and whoever comes and goes."""
 
-import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,9 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
+from tests import generators
 from tests.companies import TESTS, Company, company
+from tests.generators import EFFORT
 from workspace import directory, erasure, migrations, people, statements, teams
 from workspace.models import DirectoryChange, DirectoryMark, User, Workspace
 
@@ -72,9 +73,10 @@ def test_pages_are_exact_before_and_after_settling(acme: Company, rival: Company
     assert_exact(rival.workspace)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_pages_are_exact_whatever_happens_in_whatever_order(acme: Company, rival: Company, seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311  # the same in every run
+@pytest.mark.generated
+@pytest.mark.parametrize("number", range(6 * EFFORT))
+def test_pages_are_exact_whatever_happens_in_whatever_order(acme: Company, rival: Company, number: int) -> None:
+    dice = generators.dice(number)
 
     def leave(user: User) -> None:
         people.deactivate(user, actor=TESTS, reason="left")
@@ -194,7 +196,7 @@ def test_pages_are_exact_in_every_snapshot_while_people_come_and_go() -> None:
     over = threading.Event()
 
     def come_and_go(number: int) -> None:
-        dice = random.Random(number)  # noqa: S311
+        dice = generators.dice(number)
         while not over.is_set():
             (user,) = hire(acme.workspace, 1)
             if dice.random() < 0.7:

@@ -1,13 +1,13 @@
 """What is stored in the place of a password, beside values that servers and other programs made of the same ones."""
 
 import base64
-import os
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rotation.connectors import mariadb_ed25519
 from rotation.connectors.mariadb_hashes import caching_sha2, ed25519, native
+from tests.generators import EFFORT, dice
 
 # hashcat's example for its mode 7401, "MySQL $A$ (sha256crypt)".
 SALT = bytes.fromhex("F9CC98CE08892924F50A213B6BC571A2C11778C5").decode("latin-1")
@@ -26,9 +26,11 @@ def test_ed25519_is_what_mariadb_stores() -> None:
     assert ed25519("secret") == "ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY"
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.generated
+@pytest.mark.parametrize("number", range(5 * EFFORT))
 def test_ed25519_of_32_bytes_is_the_standards(number: int) -> None:
-    seed, challenge = bytes([number]) + os.urandom(31), os.urandom(32)
+    random = dice(number)
+    seed, challenge = random.randbytes(32), random.randbytes(32)
     key = Ed25519PrivateKey.from_private_bytes(seed)
     assert mariadb_ed25519.public_key(seed) == key.public_key().public_bytes_raw()
     assert mariadb_ed25519.sign(seed, challenge) == key.sign(challenge)
