@@ -13,7 +13,7 @@ from redis.retry import Retry
 from cerby.engines import Addresses
 from demo.targets import DATABASE
 
-CALL_SECONDS: Final = 5
+CALL_SECONDS: Final = 30
 POLL_SECONDS: Final = 0.05
 
 

@@ -13,9 +13,9 @@ from kombu.exceptions import KombuError
 from cerby.celery import app
 from demo.facts import Facts
 
-START_SECONDS: Final = 90.0
+START_SECONDS: Final = 300.0
 POLL_SECONDS: Final = 0.2
-CALL_SECONDS: Final = 10.0
+CALL_SECONDS: Final = 30.0
 
 
 class NotReady(Exception):
@@ -23,7 +23,7 @@ class NotReady(Exception):
 
 
 def wait(facts: Facts, stop: threading.Event) -> None:
-    """Return when everything answers or `stop` is set. Raises NotReady after a minute and a half."""
+    """Return when everything answers or `stop` is set. Raises NotReady after five minutes."""
     deadline = time.monotonic() + START_SECONDS
     while not stop.wait(POLL_SECONDS):
         try:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,12 +13,13 @@ from typing import Final
 import httpx
 
 from cerby import environment
+from cerby.engines import ports
 from demo.facts import STORY_LOG, Facts
 from demo.start import DemoError
 from demo.terminal import say
 
-START_SECONDS: Final = 180.0
-STOP_SECONDS: Final = 30.0
+START_SECONDS: Final = 600.0
+STOP_SECONDS: Final = 60.0
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def _own_demo(home: Path) -> Iterator[Facts]:
     log = home / STORY_LOG
     home.mkdir(parents=True, exist_ok=True)
     say("No demo is running: starting one for the time being …")
-    command = [sys.executable, "-m", "demo", "start", "--port", str(_free_port())]
+    command = [sys.executable, "-m", "demo", "start", "--port", str(ports.choose("the demo", given=None, remembered=0))]
     log.unlink(missing_ok=True)
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
         demo = subprocess.Popen(command, cwd=environment.ROOT, stdout=output, stderr=output, start_new_session=True)  # noqa: S603  # our own command
@@ -77,8 +77,3 @@ def _await_facts(home: Path, demo: "subprocess.Popen[bytes]", log: Path) -> Fact
     raise DemoError(f"The demo did not start. {log} ends with:\n{tail}")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -22,7 +22,7 @@ from demo.targets import CACHE_USER
 
 DATABASE: Final = "Reporting database"
 CACHE: Final = "Cache"
-ROTATION_SECONDS: Final = 90.0
+ROTATION_SECONDS: Final = 300.0
 
 
 @dataclass

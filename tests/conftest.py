@@ -6,14 +6,18 @@ from uuid import uuid4
 
 import pgtrigger
 import pytest
+from django.conf import settings
 from django.core.cache import caches
 from django.test import TransactionTestCase
 
 from tests import generators
 from tests.companies import Company, company
+from tests.waiting import PATIENCE
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    limits = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}  # what is not counted in time passes
+    settings.CACHES["default"]["OPTIONS"].update(limits)  # type: ignore[attr-defined]
     config.addinivalue_line("markers", "generated: chooses its cases with dice; part of the drill")
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(generators.SEED)

@@ -21,10 +21,10 @@ from cerby.engines.locks import FileLock, has_open, holders, is_locked
 from cerby.engines.places import data_root, make_home
 from cerby.engines.record import Addresses, Record
 
-TURN_SECONDS = 180.0  # another process may be making the first start
-START_SECONDS = 150.0  # initdb and recovery on a slow machine, after the servers before have ended
-STOP_SECONDS = 60.0
-DETACH_SECONDS = 30.0
+TURN_SECONDS = 600.0  # another process may be making the first start
+START_SECONDS = 480.0  # initdb and recovery on a busy machine, after the servers before have ended
+STOP_SECONDS = 120.0
+DETACH_SECONDS = 120.0
 POLL_SECONDS = 0.02
 
 

@@ -10,6 +10,7 @@ from cerby.engines.record import HOST
 # and then.
 _CHOICE = range(20_000, 32_000)
 _ATTEMPTS = 200
+_dice = random.SystemRandom()  # a seed that somebody set would lead two processes to one port
 
 
 def is_free(port: int) -> bool:
@@ -34,7 +35,7 @@ def choose(name: str, *, given: int | None, remembered: int, avoid: int = 0) -> 
         return given
     if remembered and remembered != avoid and is_free(remembered):
         return remembered
-    for port in random.sample(_CHOICE, _ATTEMPTS):
+    for port in _dice.sample(_CHOICE, _ATTEMPTS):
         if port != avoid and is_free(port):
             return port
     raise EngineError(

@@ -16,10 +16,10 @@ from cerby.engines.files import remove_tree, sync_folder
 from cerby.engines.processes import Runner, Server, stop
 from cerby.engines.record import HOST, Record
 
-INITDB_SECONDS = 120.0
-LOGIN_SECONDS = 5
+INITDB_SECONDS = 240.0
+LOGIN_SECONDS = 30
 # Fast shutdown with a checkpoint; then immediate shutdown, which the next start recovers from.
-_STOP = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 8.0))
+_STOP = ((signal.SIGINT, 40.0), (signal.SIGQUIT, 20.0))
 
 _SETTINGS = {
     "listen_addresses": HOST,

@@ -16,7 +16,7 @@ from cerby.engines.status import ALIVE
 from cerby.engines.valkey import Valkey
 
 # Servers of a killed keeper end within seconds (immediate shutdown); a busy machine may need longer.
-OLD_SERVERS_SECONDS = 20.0
+OLD_SERVERS_SECONDS = 60.0
 FIRST_START_BYTES = 200_000_000
 START_BYTES = 40_000_000
 

@@ -15,10 +15,10 @@ from cerby.engines.processes import Server
 from cerby.engines.record import Record
 from cerby.engines.site import Site
 
-READY_SECONDS = 60.0  # recovery after a crash replays up to max_wal_size
+READY_SECONDS = 120.0  # recovery after a crash replays up to max_wal_size
 PORT_ATTEMPTS = 3
 RESTARTS = 5
-RESTART_WINDOW_SECONDS = 60.0
+RESTART_WINDOW_SECONDS = 300.0
 # Times the restarts so far: the children of a killed postmaster need a moment to go.
 RESTART_DELAY_SECONDS = 0.2
 
@@ -87,11 +87,11 @@ class Supervisor:
                 cause = str(error)
                 _logger.error("%s", cause)  # noqa: TRY400 (a trace tells nothing here)
         raise EngineError(
-            f"The engines ended by themselves {RESTARTS} times within a minute. {cause}".strip()
+            f"The engines ended by themselves {RESTARTS} times within five minutes. {cause}".strip()
         )
 
     def _may_restart(self) -> bool:
-        """Count one more restart of the last minute, if there may be one."""
+        """Count one more restart of the last five minutes, if there may be one."""
         now = time.monotonic()
         self.restarted_at = [at for at in self.restarted_at if now - at < RESTART_WINDOW_SECONDS]
         if len(self.restarted_at) >= RESTARTS:

@@ -16,8 +16,8 @@ from cerby.engines.errors import EngineError
 from cerby.engines.processes import Runner, Server, stop
 from cerby.engines.record import HOST, Record
 
-LOGIN_SECONDS = 5
-_STOP = ((signal.SIGTERM, 10.0),)
+LOGIN_SECONDS = 30
+_STOP = ((signal.SIGTERM, 40.0),)
 
 # everysec and not always: the broker may lose everything (the tables are the queue, a sweep finds every due
 # job), so a power cut costing the last second does no harm, while always would charge an fsync to each

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from cerby.environment import ROOT, Environment, variable_of
+from tests.waiting import PATIENCE
 
 KEY = base64.b64encode(bytes(32)).decode()
 PRODUCTION = {
@@ -27,7 +28,7 @@ def manage(command: str, *arguments: str, **variables: str) -> subprocess.Comple
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
     return subprocess.run(  # our own manage.py
         [sys.executable, "manage.py", command, *arguments], cwd=ROOT, env={**kept, **variables},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 

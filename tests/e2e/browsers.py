@@ -8,14 +8,18 @@ from typing import Any, Final
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
 
 from tests.companies import PASSWORD, Company
+from tests.waiting import PATIENCE
 from workspace.models import User
 
 FLAGS: Final = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
 )  # fmt: skip
+LIMIT: Final = PATIENCE * 1000
+"""Milliseconds after which what a page was to show is not coming any more."""
+expect.set_options(timeout=LIMIT)
 
 
 @contextmanager
@@ -26,7 +30,7 @@ def launched() -> Iterator[Browser]:
         pytest.skip("needs the Debian package “chromium”")
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(executable_path=path, args=flags, timeout=LIMIT)
         yield browser
         browser.close()
 
@@ -51,7 +55,7 @@ def page_in(browser: Browser, **context: Any) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", listen)
     page.on("response", look)
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(LIMIT)
     yield page
     opened.close()
     assert not wrong

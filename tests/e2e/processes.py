@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from django.db import connection
+
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = ["-m", "celery", "--app", "cerby.celery", "worker", "--pool", "solo", "--without-gossip", "--without-mingle"]
@@ -17,11 +18,12 @@ SWEEP = ["manage.py", "sweep"]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment, pointed at the test database, with short times so that nobody waits."""
+    """This process's environment, pointed at the test database, with times in which nobody waits in vain."""
     url = urlsplit(os.environ["DATABASE_URL"])
     database = urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
-    quick = {"CERBY_LEASE_SECONDS": "2", "CERBY_SWEEP_SECONDS": "0.2", "CERBY_WAKE_AGAIN_SECONDS": "1"}
-    return {**os.environ, **quick, "DATABASE_URL": database, **more}
+    times = {"CERBY_LEASE_SECONDS": "600", "CERBY_CALL_TIMEOUT_SECONDS": "60"}  # no end comes of a busy machine
+    quick = {"CERBY_SWEEP_SECONDS": "0.2", "CERBY_WAKE_AGAIN_SECONDS": "1"}
+    return {**os.environ, **times, **quick, "DATABASE_URL": database, **more}
 
 
 class Process:
@@ -34,7 +36,7 @@ class Process:
                 [sys.executable, *arguments], cwd=ROOT, env=environment(**env), stdout=output, stderr=output
             )
 
-    def wait_killed(self, seconds: float = 40) -> int:
+    def wait_killed(self, seconds: float = 2 * PATIENCE) -> int:
         """The exit status, once it is dead; negative is the signal that killed it."""
         try:
             return self.popen.wait(seconds)
@@ -49,7 +51,7 @@ class Process:
     def stop(self) -> None:
         self.popen.terminate()
         try:
-            self.popen.wait(15)
+            self.popen.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -61,13 +63,3 @@ def running(arguments: list[str], log: Path, **env: str) -> Iterator[Process]:
         yield process
     finally:
         process.stop()
-
-
-def eventually(holds: Callable[[], bool], what: str, *, log: Path | None = None, seconds: float = 60) -> None:
-    """Wait until something holds; fails with what was waited for and the processes' own words."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            words = log.read_text()[-4000:] if log and log.exists() else ""
-            raise AssertionError(f"{what}: not within {seconds} s\n{words}")
-        time.sleep(0.05)

@@ -20,17 +20,18 @@ from rotation.departures import offboarding
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob, RotationStep
 from rotation.states import JobState
 from tests.companies import TESTS, Company
-from tests.e2e.processes import SWEEP, WORKER, Process, eventually
+from tests.e2e.processes import SWEEP, WORKER, Process
 from tests.e2e.targets import Login, postgres_admin, postgres_login, valkey_admin, valkey_login
+from tests.waiting import eventually
 from workspace import access, accounts
 from workspace.models import SecretVersion
 
 # A lease that outlasts some rotations on a crowded machine, and still is over soon after its worker was killed.
-TIMES: Final = {"CERBY_LEASE_SECONDS": "6", "CERBY_CALL_TIMEOUT_SECONDS": "2"}
+TIMES: Final = {"CERBY_LEASE_SECONDS": "10", "CERBY_CALL_TIMEOUT_SECONDS": "3"}
 BLOWS_SECONDS: Final = (0.5, 4.0)
 BACKLOG: Final = 20
 """Rotations that always wait: enough that nobody is idle, few enough that the end comes soon after the storm."""
-SETTLE_SECONDS: Final = 300
+SETTLE_SECONDS: Final = 900
 
 
 @dataclass

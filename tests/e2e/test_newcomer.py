@@ -16,12 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.processes import ROOT, eventually
+from cerby.engines import ports
+from tests.e2e.processes import ROOT
+from tests.waiting import PATIENCE, eventually
 
-START_SECONDS = 120
-STOP_SECONDS = 30
+START_SECONDS = 5 * PATIENCE
 KEYS = {"admin_url", "owner_email", "owner_password", "scim_base_url", "scim_token", "workspace"}
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(30 * PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+    return ports.choose("a demo", given=None, remembered=0)
 
 
 def command(target: str) -> list[str]:
@@ -51,7 +49,7 @@ def make(home: Path, target: str, **env: str) -> "subprocess.CompletedProcess[st
     """Run a target that ends by itself."""
     variables = {**os.environ, "CERBY_HOME": str(home), **env}
     return subprocess.run(  # our own Makefile
-        command(target), cwd=ROOT, env=variables, timeout=200, capture_output=True, text=True, check=False
+        command(target), cwd=ROOT, env=variables, timeout=10 * PATIENCE, capture_output=True, text=True, check=False
     )
 
 
@@ -80,7 +78,7 @@ class Demo:
     def interrupt(self) -> None:
         """Ctrl-C: the terminal sends the signal to everybody in the foreground."""
         os.killpg(self.popen.pid, signal.SIGINT)
-        self.popen.wait(STOP_SECONDS)
+        self.popen.wait(PATIENCE)
 
     def processes(self) -> dict[int, str]:
         return processes_of(self.home)
@@ -120,8 +118,8 @@ def demo(home: Path, port: int) -> Iterator[Demo]:
     finally:
         if running.popen.poll() is None:
             os.killpg(running.popen.pid, signal.SIGTERM)
-            running.popen.wait(STOP_SECONDS)
-        eventually(lambda: not running.processes(), "nothing is left running", log=running.log, seconds=STOP_SECONDS)
+            running.popen.wait(PATIENCE)
+        eventually(lambda: not running.processes(), "nothing is left running", log=running.log)
 
 
 def test_the_demo_answers_says_where_it_is_and_tells_its_story(home: Path, port: int) -> None:
@@ -164,7 +162,7 @@ def test_the_demo_stops_and_names_the_process_that_died(home: Path, port: int) -
     with demo(home, port) as running:
         running.await_ready()
         os.kill(running.child("manage.py sweep"), signal.SIGKILL)
-        assert running.popen.wait(STOP_SECONDS) != 0
+        assert running.popen.wait(PATIENCE) != 0
         assert "its process “sweep” ended with status 137" in running.output
         assert not running.json.exists()
 
@@ -173,8 +171,8 @@ def test_a_killed_demo_leaves_nothing_running(home: Path, port: int) -> None:
     with demo(home, port) as running:
         running.await_ready()
         os.kill(running.child("-m demo start"), signal.SIGKILL)
-        running.popen.wait(STOP_SECONDS)
-        eventually(lambda: not running.processes(), "everything ends", log=running.log, seconds=STOP_SECONDS)
+        running.popen.wait(PATIENCE)
+        eventually(lambda: not running.processes(), "everything ends", log=running.log)
     with demo(home, port) as running:
         running.await_ready()
 
@@ -216,4 +214,4 @@ def test_a_story_without_a_demo_starts_and_stops_one_and_keeps_what_it_says_priv
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr
     assert stat.S_IMODE((home / "story-demo.log").stat().st_mode) == 0o600
     assert not (home / "demo.json").exists()
-    eventually(lambda: not processes_of(home), "nothing is left running", seconds=STOP_SECONDS)
+    eventually(lambda: not processes_of(home), "nothing is left running")

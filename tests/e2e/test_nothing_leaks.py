@@ -13,9 +13,10 @@ from rotation.models import RotationJob
 from rotation.states import JobState
 from tests import boot
 from tests.companies import Company
-from tests.e2e.processes import SWEEP, WORKER, environment, eventually, running
+from tests.e2e.processes import SWEEP, WORKER, environment, running
 from tests.e2e.targets import postgres_login, valkey_login
 from tests.scim.test_users import OKTA_OFF, create_body, send
+from tests.waiting import PATIENCE, eventually
 from workspace import accounts
 from workspace.models import SecretVersion
 
@@ -57,7 +58,7 @@ def test_a_departure_leaves_no_plaintext_in_database_broker_or_logs(
 
 def _database_dump() -> bytes:
     database = environment()["DATABASE_URL"]
-    return subprocess.run([PG_DUMP, "--dbname", database], capture_output=True, check=True, timeout=60).stdout
+    return subprocess.run([PG_DUMP, "--dbname", database], capture_output=True, check=True, timeout=PATIENCE).stdout
 
 
 def _valkey_contents(addresses: Addresses) -> bytes:

@@ -11,6 +11,7 @@ from django.test import Client
 from rotation.models import Exposure, Offboarding, RotationJob
 from tests.companies import TESTS, Company
 from tests.scim.test_users import OKTA_OFF, create_body, send
+from tests.waiting import PATIENCE
 from workspace import access, accounts, teams
 from workspace.crypto import Secret
 from workspace.models import Reveal, TeamMembership, User
@@ -24,7 +25,7 @@ def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
 
     def run(call: Callable[[], Any]) -> Any:
         try:
-            gate.wait(30)
+            gate.wait(PATIENCE)
             return call()
         finally:
             connections.close_all()

@@ -20,7 +20,7 @@ ACCOUNTS: Final = int(os.environ.get("SOAK_ACCOUNTS") or 40)
 
 
 @pytest.mark.generated
-@pytest.mark.timeout(4 * SECONDS + SETTLE_SECONDS + ACCOUNTS)
+@pytest.mark.timeout(4 * SECONDS + SETTLE_SECONDS + 10 * ACCOUNTS)
 def test_whatever_dies_each_rotation_is_done_once_and_no_password_is_lost_or_left_alive(
     acme: Company, rival: Company, addresses: Addresses, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from rotation.connectors.http_client import HttpClient
 from tests.companies import TESTS, Company
 from tests.rotation.connectors.tls import TlsFront, self_signed
 from tests.rotation.receiver import Receiver
+from tests.waiting import PATIENCE
 from workspace import deliveries, notices, people, webhooks
 from workspace.models import Delivery, Notice, Role, WebhookEndpoint
 
@@ -53,7 +54,7 @@ def one(**filters: Any) -> Delivery:
 
 
 def status_of(url: str) -> int:
-    return HttpClient(dial.Deadline(5)).send("POST", url, headers={}, body=b"{}", read=False).status
+    return HttpClient(dial.Deadline(PATIENCE)).send("POST", url, headers={}, body=b"{}", read=False).status
 
 
 @contextmanager

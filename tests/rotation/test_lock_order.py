@@ -21,6 +21,7 @@ from tests.companies import TESTS, Company, company
 from tests.rotation.leaving import leave, owned
 from tests.rotation.model_target import ModelConnector, Server
 from tests.rotation.running import run
+from tests.waiting import PATIENCE
 from workspace import access, people
 from workspace.audit import Actor
 from workspace.crypto import Secret
@@ -62,11 +63,11 @@ def meeting(first: Callable[[], object], act: Callable[[], object], then: Callab
             running = pool.submit(on_its_own)
             assert _waits(running), "The act did not have to wait."
             then()
-        return running.result(60)
+        return running.result(PATIENCE)
 
 
 def _waits(running: "Future[object]") -> bool:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     with connection.cursor() as cursor:
         while time.monotonic() < end and not wait([running], timeout=0.01).done:
             cursor.execute(WAITING)

@@ -16,6 +16,7 @@ from rotation.states import JobState
 from tests.companies import TESTS, Company, company
 from tests.rotation.leaving import leave, many_people
 from tests.rotation.model_target import ModelConnector, Server
+from tests.waiting import PATIENCE
 from workspace import access, accounts
 from workspace.audit import Actor
 from workspace.crypto import Secret
@@ -53,7 +54,7 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
 
     def make(call: Callable[[], object]) -> object:
         try:
-            gate.wait(20)
+            gate.wait(PATIENCE)
             return call()
         except Refused as refused:
             return refused
@@ -61,7 +62,7 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
             connection.close()
 
     with ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result(60) for future in [pool.submit(make, call) for call in calls]]
+        return [future.result(PATIENCE) for future in [pool.submit(make, call) for call in calls]]
 
 
 def leaver(acme: Company, servers: dict[str, Server], name: str) -> User:

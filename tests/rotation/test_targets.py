@@ -10,12 +10,14 @@ from django.utils import timezone
 
 from rotation import connectors, engine, jobs, queue, targets
 from rotation.connectors.base import FailureKind, TargetError
+from rotation.connectors.contract.calls import closed_port
 from rotation.connectors.postgres import Postgres, PostgresSettings
 from rotation.models import RotationJob, TargetHealth
 from rotation.states import JobState
 from tests.companies import TESTS, Company, company
 from tests.rotation.model_target import ModelConnector, Server
 from tests.rotation.running import run, run_when_due
+from tests.waiting import PATIENCE
 from workspace import accounts
 from workspace.crypto import Secret
 from workspace.models import Account
@@ -160,7 +162,7 @@ def test_workers_that_claim_at_once_stay_within_the_limit(settings: object, monk
     start, held = Barrier(8), []
 
     def claim() -> None:
-        start.wait()
+        start.wait(PATIENCE)
         held.append(queue.claim_next(worker="test"))
         connection.close()
 
@@ -168,7 +170,7 @@ def test_workers_that_claim_at_once_stay_within_the_limit(settings: object, monk
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE)
     taken = [lease.job.pk for lease in held if lease]
     assert len(taken) == len(set(taken)) == 3
 
@@ -193,12 +195,12 @@ def test_an_outage_costs_no_failed_logins(acme: Company, server: Server, monkeyp
 def test_a_port_is_reached_or_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        targets.reach(Postgres(PostgresSettings(host="127.0.0.1", port=port), "u", timeout=5))
-    with pytest.raises(TargetError) as failure:
-        targets.reach(Postgres(PostgresSettings(host="127.0.0.1", port=port), "u", timeout=5))
+        targets.reach(Postgres(PostgresSettings(host="127.0.0.1", port=port), "u", timeout=PATIENCE))
+    with closed_port() as port, pytest.raises(TargetError) as failure:
+        targets.reach(Postgres(PostgresSettings(host="127.0.0.1", port=port), "u", timeout=PATIENCE))
     assert failure.value.kind is FailureKind.UNREACHABLE
     with pytest.raises(TargetError, match="metadata"):
-        targets.reach(Postgres(PostgresSettings(host="169.254.169.254"), "u", timeout=5))
+        targets.reach(Postgres(PostgresSettings(host="169.254.169.254"), "u", timeout=PATIENCE))
 
 
 @pytest.mark.parametrize(

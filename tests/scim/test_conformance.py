@@ -70,6 +70,7 @@ def context(
     The checker rolls dice, which the run's seed decides. It takes any of the roles that /Schemas offers, so the
     workspace opens all.
     """
+    others = random.getstate()
     random.seed(f"{generators.SEED} {request.node.name}")
     before = digest(rival.workspace)
     acme.workspace.provider_assigns_owner = True
@@ -81,6 +82,7 @@ def context(
         checking = CheckContext(client, CheckConfig())
         checking.resource_manager = PeopleWithAccess(checking)
         yield checking
+    random.setstate(others)
     assert digest(rival.workspace) == before
 
 

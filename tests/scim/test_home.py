@@ -1,6 +1,6 @@
 """What Home says about provisioning: each workspace's own requests, a day a bar, and a page that updates itself."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,7 +27,17 @@ def counts(company: Company) -> dict[str, int]:
     return {figure.label: figure.count for figure in card(company.browser()).figures}
 
 
-def test_requests_of_the_last_14_days_are_counted_in_ones_own_workspace(acme: Company, rival: Company) -> None:
+@pytest.fixture
+def today(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The time now, which stands still: no midnight passes."""
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    return now
+
+
+def test_requests_of_the_last_14_days_are_counted_in_ones_own_workspace(
+    acme: Company, rival: Company, today: datetime
+) -> None:
     assert "no request yet" in card(acme.browser()).figures[0].note
     for _ in range(2):
         send(acme.okta(), "POST", "/Users", create_body())  # the second is refused: the name is taken
@@ -36,7 +46,7 @@ def test_requests_of_the_last_14_days_are_counted_in_ones_own_workspace(acme: Co
     assert {figure.label: figure.count for figure in shown.figures} == {
         "Done in 14 days": 2, "Refused in 14 days": 1, "Valid tokens": 1, "Ending within 20 days": 0
     }  # fmt: skip
-    assert f"{timezone.now():%-d %B} 2 done, 1 refused" in shown.chart
+    assert f"{today:%-d %B} 2 done, 1 refused" in shown.chart
     assert "last request" in shown.figures[0].note
     for figure in shown.figures:
         assert acme.browser().get(figure.link).context["cl"].result_count == figure.count
@@ -46,9 +56,9 @@ def test_requests_of_the_last_14_days_are_counted_in_ones_own_workspace(acme: Co
     assert "no request yet" in theirs.figures[0].note
 
 
-def test_older_requests_are_left_out(acme: Company) -> None:
+def test_older_requests_are_left_out(acme: Company, today: datetime) -> None:
     send(acme.okta(), "POST", "/Users", create_body())
-    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
     for days, number in ((13, 1), (14, 0)):
         ProvisioningEvent.objects.update(at=midnight - timedelta(days=days) + timedelta(seconds=1))
         shown = card(acme.browser()).figures[0]

@@ -19,6 +19,7 @@ from tests.authenticator import Authenticator
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import everything_of, populate
 from tests.terminal import our_commands, run, support_commands
+from tests.waiting import PATIENCE
 from tests.workspace import strangers
 from workspace import audit, people
 from workspace.commands import WorkspaceCommand
@@ -97,7 +98,7 @@ def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
     url = f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
     return subprocess.run(  # our own manage.py
         [sys.executable, "manage.py", *arguments], cwd=ROOT, env={**os.environ, "DATABASE_URL": url},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 

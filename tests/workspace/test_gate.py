@@ -12,6 +12,7 @@ from django.utils import timezone
 from tests.authenticator import Authenticator, forget_used
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import address, object_pages, plain_pages, populate, support
+from tests.waiting import PATIENCE
 from tests.workspace import strangers
 from workspace import people, second_factor
 from workspace.models import Reveal, Role, User
@@ -191,7 +192,7 @@ def test_who_returns_as_an_owner_has_a_new_week(acme: Company) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_give_the_same_code_at_once_one_gets_in(acme: Company) -> None:
     app = Authenticator.of(acme.member)
-    code, together = app.code(), threading.Barrier(2, timeout=30)
+    code, together = app.code(), threading.Barrier(2, timeout=PATIENCE)
     taken: list[str | None] = []
 
     def give(answer: str) -> None:
@@ -205,5 +206,5 @@ def test_of_two_who_give_the_same_code_at_once_one_gets_in(acme: Company) -> Non
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(PATIENCE)
     assert [taken[:2].count("totp"), taken[2:].count("recovery")] == [1, 1]

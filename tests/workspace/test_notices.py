@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.companies import Company
+from tests.waiting import PATIENCE
 from workspace import notices
 from workspace.crypto import Secret
 from workspace.models import Account, Notice
@@ -94,7 +95,7 @@ def test_a_long_summary_is_cut(acme: Company) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_acts_that_tell_the_same_do_not_wait_for_each_other(acme: Company) -> None:
     """Each in its own open transaction and in the other's order: with a unique index they would deadlock."""
-    both_told, failures = threading.Barrier(2, timeout=30), []
+    both_told, failures = threading.Barrier(2, timeout=PATIENCE), []
 
     def act(kinds: list[Notice.Kind]) -> None:
         try:
@@ -113,7 +114,7 @@ def test_two_acts_that_tell_the_same_do_not_wait_for_each_other(acme: Company) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert failures == []
     assert Notice.objects.count() == 4
 

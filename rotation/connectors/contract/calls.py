@@ -1,7 +1,8 @@
 """The calls that the contract makes, and what is kept of those that fail."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,6 +50,9 @@ def collect(call: Callable[[], object], texts: list[str]) -> None:
         raise
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+@contextmanager
+def closed_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """A port that nobody listens on. It is taken meanwhile, so that no other program can begin to."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        taken.bind((host, 0))
+        yield int(taken.getsockname()[1])

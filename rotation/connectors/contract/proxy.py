@@ -64,7 +64,7 @@ class Proxy:
         for each in self._sockets:
             _break(each)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         self._listener.close()
 
     def treat(self, mode: Mode, marker: bytes = b"") -> None:

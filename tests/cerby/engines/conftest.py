@@ -1,4 +1,4 @@
-"""Homes to run engines in, processes that use them, and waiting for what must come about."""
+"""Homes to run engines in, and processes that use them."""
 
 import json
 import os
@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from cerby.engines import Addresses, Engines, places, record, status
 from cerby.engines.locks import holders, is_locked
+from tests.waiting import PATIENCE, eventually
 
 CHECKOUT = Path(__file__).parents[3]
 AS_ROOT = os.geteuid() == 0
@@ -31,14 +31,6 @@ except EngineError as error:
     print(json.dumps({"error": str(error)}), flush=True)
 sys.stdin.read()
 """
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Poll `condition` until it holds; fail when it does not within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come about in time"
-        time.sleep(0.02)
 
 
 def keeper_pid(home: Path) -> int:
@@ -115,7 +107,7 @@ class Uses:
             engines.release()
         for process in self.processes:
             process.kill()
-            process.communicate(timeout=10)
+            process.communicate(timeout=PATIENCE)
 
 
 def answer(process: subprocess.Popen[str]) -> dict[str, Any]:

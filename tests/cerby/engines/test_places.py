@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from cerby.engines import EngineError, Engines, binaries, errors, places, record, site
+from tests.waiting import PATIENCE, eventually
 
 from .conftest import (
     AS_ROOT,
@@ -20,7 +21,6 @@ from .conftest import (
     Uses,
     alive_lock,
     answer,
-    eventually,
     is_quiet,
     server_pids,
     stop_at_once,
@@ -179,7 +179,7 @@ def test_a_full_disk_is_called_a_full_disk(open_home: Path) -> None:
     command = ["unshare", "--mount", "sh", "-c", inside, str(open_home), sys.executable, "-c", USER_PROGRAM]
     done = subprocess.run(
         [*command, str(open_home), "{}"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=CHECKOUT, timeout=60, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=CHECKOUT, timeout=PATIENCE, check=False,
     )  # fmt: skip
     if done.returncode == 77:
         pytest.skip("no file system may be mounted here")

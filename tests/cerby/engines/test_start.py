@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from cerby.engines import EngineError, Engines, ports, record
+from tests.waiting import eventually
 
-from .conftest import Uses, answer, eventually, is_quiet, keeper_pid, server_pids, stop_at_once
+from .conftest import Uses, answer, is_quiet, keeper_pid, server_pids, stop_at_once
 
 
 def write(addresses_url: str, redis_url: str) -> None:

@@ -23,8 +23,6 @@ from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.models import User
 
-LONG = 60_000
-
 
 @pytest.fixture
 def login(acme: Company, addresses: Addresses) -> Login:
@@ -72,7 +70,7 @@ def test_a_departure_is_foreseen_confirmed_watched_and_certified(
 
     rows = console.section("Passwords they could have known").locator("tbody tr")
     mine = rows.filter(has_text=login.account.name)
-    expect(mine).to_contain_text("Password proved dead", timeout=LONG)
+    expect(mine).to_contain_text("Password proved dead")
     console.says("1 of 2 passwords are dealt with.")
     assert not login.accepts(login.first)
     current = accounts.current_version(login.account)
@@ -80,7 +78,7 @@ def test_a_departure_is_foreseen_confirmed_watched_and_certified(
     assert login.accepts(accounts.open_version(current))
 
     router = rows.filter(has_text="Router")
-    expect(router).to_contain_text("Needs a person", timeout=LONG)
+    expect(router).to_contain_text("Needs a person")
     console.follow(router.get_by_role("link").last)
     console.act("I changed it")
     console.fill("The password that is in force now", "changed-on-the-router-1")

@@ -16,9 +16,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from rotation.connectors.base import Login, validated
 from rotation.connectors.http_api import HttpApi
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT = 20.0
+TIMEOUT = PATIENCE
 LEAST_LENGTH = 8
 
 
@@ -181,7 +182,7 @@ def serving(service: Service) -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 class HttpSession:

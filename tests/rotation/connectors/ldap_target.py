@@ -3,10 +3,11 @@
 import base64
 import os
 import secrets
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
@@ -19,9 +20,10 @@ from rotation.connectors.ldap import Ldap
 from rotation.connectors.ldap_session import SUCCESS, Server, Session
 from tests.rotation.connectors import documented, needs
 from tests.rotation.connectors.tls import self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT: Final = 20.0
+TIMEOUT: Final = PATIENCE
 SUFFIX: Final = "dc=example,dc=org"
 ADMIN: Final = f"cn=cerby,{SUFFIX}"
 PEOPLE: Final = f"ou=people,{SUFFIX}"
@@ -236,14 +238,19 @@ def _running(target: LdapTarget) -> Iterator[None]:
     with (target.home / "slapd.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
-        started = b"slapd starting"
-        log_file = target.home / "slapd.log"
-        assert until(lambda: started in log_file.read_bytes() or process.poll() is not None)
-        assert process.poll() is None, log_file.read_text()
+        ports = (target.port, target.tls_port)  # it says “slapd starting” before it listens
+        assert until(lambda: process.poll() is not None or all(_listens(target.host, port) for port in ports))
+        assert process.poll() is None, (target.home / "slapd.log").read_text()
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
+
+
+def _listens(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host, port), timeout=TIMEOUT):
+        return True
+    return False
 
 
 def _as_nobody(name: str, *words: str) -> list[str]:

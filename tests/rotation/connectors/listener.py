@@ -7,6 +7,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from tests.waiting import PATIENCE
+
 
 class Listener(ABC):
     """Accepts connections on a port of this machine, each in a thread of its own, until its `with` block ends."""
@@ -34,7 +36,7 @@ class Listener(ABC):
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                client.settimeout(10)
+                client.settimeout(PATIENCE)
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

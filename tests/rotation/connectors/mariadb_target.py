@@ -19,9 +19,10 @@ from rotation.connectors.mariadb_hashes import ed25519, native
 from tests.rotation.connectors import documented, needs
 from tests.rotation.connectors.servers import dropped, private_folder, running
 from tests.rotation.connectors.tls import self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT = 20.0
+TIMEOUT = PATIENCE
 ACCOUNT = "mysql" if os.geteuid() == 0 else ""
 PACKAGE = "mariadb-server"
 

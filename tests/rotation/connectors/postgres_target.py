@@ -15,9 +15,10 @@ from cerby.engines import Addresses
 from rotation.connectors.base import Login, validated
 from rotation.connectors.contract import until
 from rotation.connectors.postgres import Postgres
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT = 20.0
+TIMEOUT = PATIENCE
 
 
 class PostgresSession:

@@ -21,9 +21,10 @@ from rotation.connectors.contract import random_password, until
 from rotation.connectors.rabbitmq import RabbitMq
 from tests.rotation.connectors import needs
 from tests.rotation.connectors.servers import dropped, private_folder, running
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT = 20.0
+TIMEOUT = PATIENCE
 ACCOUNT = "rabbitmq" if os.geteuid() == 0 else ""
 PACKAGE = "rabbitmq-server"
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on the PATH insists on the system's folders

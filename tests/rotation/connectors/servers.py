@@ -13,9 +13,9 @@ from typing import Final
 
 from rotation.connectors.contract import until
 from tests.rotation.connectors import needs
+from tests.waiting import PATIENCE
 
-START_SECONDS: Final = 120.0
-STOP_SECONDS: Final = 30.0
+START_SECONDS: Final = 3 * PATIENCE
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def running(
         yield process
     finally:
         process.kill()  # its data is thrown away
-        process.wait(STOP_SECONDS)
+        process.wait(PATIENCE)
         _end_session(process.pid)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeVar
 import asyncssh
 
 from rotation.connectors.contract.proxy import Mode, Proxy
+from tests.waiting import PATIENCE
 
 _OF_REQUESTS: Final = (Mode.DROP_REPLY, Mode.DROP_REQUEST, Mode.STALL_REPLY)
 _CHUNK: Final = 65536
@@ -30,12 +31,12 @@ class Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def stop(self) -> None:
         self.run(self._end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
     async def _end_tasks(self) -> None:

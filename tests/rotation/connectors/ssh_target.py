@@ -18,9 +18,10 @@ from rotation.connectors.ssh import Ssh
 from tests.rotation.connectors import documented, needs
 from tests.rotation.connectors.linux_machine import LinuxMachine
 from tests.rotation.connectors.ssh_proxy import Loop
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT: Final = 20.0
+TIMEOUT: Final = PATIENCE
 ADMIN: Final = "cerby-admin"
 
 
@@ -125,7 +126,7 @@ class SshTarget:
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         is_there = bool(self.machine.run("sh", "-c", f"ls {path}", check=False))
-        self.machine.run("sh", "-c", f"touch {path} && mount --bind {program} {path}")
+        self.machine.run("sh", "-c", f"[ -e {path} ] || touch {path}; mount --bind {program} {path}")
         try:
             yield
         finally:
@@ -198,11 +199,11 @@ def _sshd(machine: LinuxMachine, options: tuple[str, ...]) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as client:
         return client.recv(4) == b"SSH-"
     return False
 

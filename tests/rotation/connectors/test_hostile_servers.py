@@ -16,6 +16,7 @@ from rotation.connectors.postgres import Postgres
 from rotation.connectors.redis_acl import RedisAcl
 from tests.rotation.connectors.listener import Listener
 from tests.rotation.connectors.scripted_mysql import ScriptedMySql
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
 OLD, NEW, ADMIN = Secret("the-old-password"), Secret("the-new-password"), Login("admin", Secret("the-admins-password"))
@@ -46,7 +47,7 @@ class Talker(Listener):
 def redis_at(*answers: bytes, flood: bytes = b"") -> Iterator[tuple[RedisAcl, Talker]]:
     with Talker(*answers, flood=flood) as server:
         settings = validated(RedisAcl, {"host": "127.0.0.1", "port": server.port, "save": False})
-        yield RedisAcl(settings, "app", timeout=20), server
+        yield RedisAcl(settings, "app", timeout=PATIENCE), server
 
 
 def is_unreachable(call: Callable[[], object], words: str | None = None) -> None:
@@ -76,7 +77,7 @@ def test_a_directory_that_never_stops_talking_is_not_listened_to() -> None:
     entry = bytes.fromhex("3009020102640404003000")
     with Talker(bound, b"", flood=entry * 4096) as server:
         settings = validated(Ldap, {"host": "127.0.0.1", "port": server.port, "tls": "none"})
-        connector = Ldap(settings, "uid=app,dc=example,dc=org", timeout=20)
+        connector = Ldap(settings, "uid=app,dc=example,dc=org", timeout=PATIENCE)
         is_unreachable(lambda: connector.change(NEW, current=None, admin=ADMIN), "more entries than asked for")
         assert server.sent < LOUDER
 
@@ -84,7 +85,7 @@ def test_a_directory_that_never_stops_talking_is_not_listened_to() -> None:
 def test_a_mariadb_that_never_stops_talking_is_not_listened_to() -> None:
     with ScriptedMySql(answer=lambda _: [["x" * 250]] * 40_000) as server:
         settings = validated(MariaDb, {"host": "127.0.0.1", "port": server.port, "ssl_mode": "disabled"})
-        connector = MariaDb(settings, "app", timeout=60)
+        connector = MariaDb(settings, "app", timeout=PATIENCE)
         is_unreachable(lambda: connector.change(NEW, current=None, admin=ADMIN), f"more than {MAX_ANSWER_BYTES} bytes")
 
 
@@ -108,7 +109,7 @@ PG_SETTING: Final = b"S\0\0\0\x08a\0b\0"
 def test_a_postgres_that_never_stops_talking_is_not_listened_to(answers: tuple[bytes, ...], flood: bytes) -> None:
     with Talker(*answers, flood=flood) as server:
         settings = validated(Postgres, {"host": "127.0.0.1", "port": server.port, "sslmode": "disable"})
-        connector = Postgres(settings, "app", timeout=20)
+        connector = Postgres(settings, "app", timeout=PATIENCE)
         is_unreachable(lambda: connector.change(NEW, current=None, admin=ADMIN), f"more than {MAX_ANSWER_BYTES} bytes")
         assert server.sent < LOUDER
 

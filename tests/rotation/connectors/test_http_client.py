@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from rotation.connectors.base import FailureKind, Login, TargetError
+from rotation.connectors.contract.calls import closed_port
 from rotation.connectors.dial import MAX_ANSWER_BYTES, Deadline
 from rotation.connectors.http_client import (
     MAX_WAIT_SECONDS,
@@ -27,6 +28,7 @@ from rotation.connectors.http_client import (
 )
 from tests.rotation.connectors.http_target import Canned, Service, serving
 from tests.rotation.connectors.tls import TlsFront, self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 
@@ -44,7 +46,7 @@ def port(service: Service) -> Iterator[int]:
         yield port
 
 
-def get(url: str, *, seconds: float = 20, client: HttpClient | None = None) -> Answer:
+def get(url: str, *, seconds: float = PATIENCE, client: HttpClient | None = None) -> Answer:
     headers = {"Authorization": basic(Login("app", Secret("old-password")))}
     return (client or HttpClient(Deadline(seconds))).send("GET", checked_url(url), headers=headers)
 
@@ -65,7 +67,7 @@ def saying(*parts: bytes, then: Callable[[socket.socket], None] = lambda _: None
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 # Where it goes
@@ -85,7 +87,7 @@ def test_each_request_goes_to_the_address_that_was_judged(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    client, url = HttpClient(Deadline(20)), f"http://rebinding.invalid:{port}/v1/whoami"
+    client, url = HttpClient(Deadline(PATIENCE)), f"http://rebinding.invalid:{port}/v1/whoami"
     assert [get(url, client=client).status for _ in range(2)] == [200, 200]
     assert asked == ["rebinding.invalid"]
     assert {headers["host"] for _, headers, _ in service.requests} == {f"rebinding.invalid:{port}"}
@@ -103,14 +105,9 @@ def test_metadata_services_are_not_asked_in_any_spelling(host: str) -> None:
 
 def test_an_ipv6_address_is_asked_by_its_own_name() -> None:
     assert checked_url("http://[::1]:8080/x") == "http://[::1]:8080/x"
-    with pytest.raises(TargetError) as failure:
-        get(f"http://[::1]:{_closed_port()}/")
+    with closed_port("::1") as port, pytest.raises(TargetError) as failure:
+        get(f"http://[::1]:{port}/")
     assert failure.value.kind is FailureKind.UNREACHABLE
-
-
-def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 # TLS
@@ -156,7 +153,6 @@ def test_a_server_without_tls_gets_nothing_of_a_request_meant_for_tls(port: int,
 # How long it stays, and what it takes
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     "beginning", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"]
 )
@@ -208,7 +204,7 @@ def test_what_is_no_whole_answer_is_unreachable(answer: bytes) -> None:
 
 
 def test_nothing_is_sent_twice(port: int, service: Service) -> None:
-    client = HttpClient(Deadline(20))
+    client = HttpClient(Deadline(PATIENCE))
     for status in (500, 503, 200):
         service.canned.append(Canned(status, headers={"Connection": "keep-alive"}))
         assert get(f"http://127.0.0.1:{port}/", client=client).status == status

@@ -19,6 +19,7 @@ from rotation.connectors.base import FailureKind, Login, TargetError, validated
 from rotation.connectors.ldap import Ldap
 from tests.rotation.connectors.listener import Listener
 from tests.rotation.connectors.tls import TlsFront, self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 
@@ -101,7 +102,7 @@ def _request(client: socket.socket) -> Any:
 
 @contextmanager
 def openldap(
-    *answers: tuple[Answer, ...] | bytes, timeout: float = 10, **settings: Any
+    *answers: tuple[Answer, ...] | bytes, timeout: float = PATIENCE, **settings: Any
 ) -> Iterator[tuple[Ldap, Directory]]:
     with Directory(*answers) as directory:
         target = {"host": "127.0.0.1", "port": directory.port, "tls": "none", **settings}
@@ -118,7 +119,7 @@ def domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
     def controller(*answers: tuple[Answer, ...], username: str = DN, **settings: Any) -> Iterator[Any]:
         with Directory(*answers) as directory, TlsFront(("127.0.0.1", directory.port), pem) as front:
             target = {"directory": "active_directory", "host": "localhost", "port": front.port, **settings}
-            yield Ldap(validated(Ldap, target), username, timeout=10), directory
+            yield Ldap(validated(Ldap, target), username, timeout=PATIENCE), directory
 
     return controller
 

@@ -26,6 +26,7 @@ from tests.rotation.connectors.scripted_mysql import (
     switch_to,
 )
 from tests.rotation.connectors.tls import self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
 PASSWORD, NEW = Secret("the-password"), Secret("the-new-password")
@@ -36,7 +37,7 @@ NATIVE = "CREATE USER 'app'@'%' IDENTIFIED WITH 'mysql_native_password' AS '*00'
 
 def connector(server: ScriptedMySql, **settings: Any) -> MariaDb:
     given = {"host": "localhost", "port": server.port, "ssl_mode": "disabled", **settings}
-    return MariaDb(validated(MariaDb, given), "app", timeout=20)
+    return MariaDb(validated(MariaDb, given), "app", timeout=PATIENCE)
 
 
 def mysql(account: str = SHA2, version: str = "8.0.36", **answers: Any) -> ScriptedMySql:
@@ -176,7 +177,8 @@ def test_what_does_not_speak_the_protocol_is_unreachable(greeting: bytes) -> Non
                 client.sendall(greeting)
 
         threading.Thread(target=serve, daemon=True).start()
-        found = MariaDb(validated(MariaDb, {"host": "127.0.0.1", "port": listener.getsockname()[1]}), "app", timeout=20)
+        given = validated(MariaDb, {"host": "127.0.0.1", "port": listener.getsockname()[1]})
+        found = MariaDb(given, "app", timeout=PATIENCE)
         with pytest.raises(TargetError) as failure:
             found.verify(PASSWORD)
     assert failure.value.kind is FailureKind.UNREACHABLE

@@ -1,6 +1,7 @@
 """What is missing on a machine is named in the reason of a skip."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,15 @@ def test_a_program_that_only_root_has_in_its_path_is_found(monkeypatch: pytest.M
     assert needs.program("sh", package="dash").endswith("/sh")
 
 
-def test_an_ordinary_user_is_told_that_root_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_user_is_told_what_a_machine_with_users_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(pytest.skip.Exception, match="only root can make users"):
-        needs.root("make users")
+    monkeypatch.setattr(needs, "SEARCH_PATH", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match="apt install uidmap"):
+        needs.users()
+    for name in ("newuidmap", "unshare"):
+        (tmp_path / name).write_text("#!/bin/sh\necho no >&2; exit 1\n")
+        (tmp_path / name).chmod(0o755)
+    with pytest.raises(pytest.skip.Exception, match=r"/etc/subuid .* or run these tests as root. unshare said: no"):
+        needs.users()

@@ -12,6 +12,7 @@ from tests.rotation.connectors.scripted import (
     authentication,
     fatal,
 )
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
 PASSWORD = Secret("the-password")
@@ -20,7 +21,7 @@ ASK, OK = authentication(MD5_PASSWORD), authentication(AUTHENTICATION_OK)
 
 def verify(server: ScriptedPostgres, *, sslmode: str = "disable") -> bool:
     settings = validated(Postgres, {"host": "127.0.0.1", "port": server.port, "sslmode": sslmode})
-    return Postgres(settings, "app", timeout=20).verify(PASSWORD)
+    return Postgres(settings, "app", timeout=PATIENCE).verify(PASSWORD)
 
 
 @pytest.mark.parametrize("severity", ["FATAL", "ФАТАЛЬНО", "致命错误", "SCHWERWIEGEND"])

@@ -14,6 +14,7 @@ from tests.rotation.connectors import rabbitmq_target
 from tests.rotation.connectors.http_target import Canned, Service, serving
 from tests.rotation.connectors.rabbitmq_target import RabbitMqTarget
 from tests.rotation.connectors.tls import TlsFront, self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
 
@@ -144,7 +145,7 @@ def scripted(service: Service) -> Iterator[RabbitMq]:
     """A connector to something that answers as it is told."""
     with serving(service) as port:
         settings = validated(RabbitMq, {"host": "127.0.0.1", "port": port, "path_prefix": "/rabbit"})
-        yield RabbitMq(settings, "app", timeout=20)
+        yield RabbitMq(settings, "app", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rotation.connectors.contract import ConnectorContract, random_password, unt
 from rotation.connectors.redis_acl import RedisAcl
 from tests.rotation.connectors.redis_target import EVERYTHING, RedisTarget, digest, server, target_at
 from tests.rotation.connectors.tls import TlsFront, self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
 
@@ -139,7 +140,7 @@ def test_an_answer_that_means_neither_is_neither(answer: bytes, target: RedisTar
         answers = _answer_once(listener, answer)
         with pytest.raises(TargetError) as failure:
             connector.verify(old)
-        answers.join(10)
+        answers.join(PATIENCE)
     assert failure.value.kind is (FailureKind.PERMISSION if b"ERR" in answer else FailureKind.UNREACHABLE)
 
 

@@ -212,6 +212,7 @@ def test_a_directory_that_shows_the_admin_no_more_than_it_must_is_rotated(
 def machine(ssh_servers: SshTarget) -> Iterator[SshTarget]:
     sudoers = ssh_servers.machine.etc("sudoers.d/cerby")
     before = sudoers.read_text()
+    sudoers.chmod(0o640)  # else its owner, who may be no root, cannot write
     yield ssh_servers
     sudoers.write_text(before)
     ssh_servers.drop_logins()

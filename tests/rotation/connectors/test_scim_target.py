@@ -13,6 +13,7 @@ from rotation.connectors.contract import ConnectorContract, random_password
 from rotation.connectors.scim_target import PATCH_OP, ScimTarget
 from tests.rotation.connectors.http_target import Canned, HttpTarget, Service, serving
 from tests.rotation.connectors.tls import TlsFront, self_signed
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 
@@ -36,7 +37,7 @@ class Target(HttpTarget):
 
     def scim(self, username: str, **settings: Any) -> ScimTarget:
         given = {**self.settings(self.host, self.port), **settings}
-        return ScimTarget(validated(ScimTarget, given), username, timeout=20)
+        return ScimTarget(validated(ScimTarget, given), username, timeout=PATIENCE)
 
     def recorded(self, act: Any) -> str:
         """The access log, in which SCIM's ids are readable again."""

@@ -12,6 +12,7 @@ import pytest
 from rotation.connectors.base import FailureKind, Login, TargetError, validated
 from rotation.connectors.ssh import Ssh
 from tests.rotation.connectors.ssh_proxy import Loop
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
 PASSWORD = Secret("the-password")
@@ -79,7 +80,7 @@ def server(*questions: list[tuple[str, bool]], serve: Serve | None = None, **opt
 
 def connector(port: int) -> Ssh:
     target = {"host": "127.0.0.1", "port": port, "host_key": KEY.get_fingerprint()}
-    return Ssh(validated(Ssh, target), "ana", timeout=10)
+    return Ssh(validated(Ssh, target), "ana", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("prompt", ["Password: ", "Пароль: ", "パスワード:", "ana's secret?"])
@@ -122,7 +123,7 @@ def test_a_server_that_hangs_up_or_talks_nonsense_is_unreachable(answer: bytes) 
         thread.start()
         with pytest.raises(TargetError) as failure:
             connector(listener.getsockname()[1]).verify(PASSWORD)
-        thread.join(10)
+        thread.join(PATIENCE)
     assert failure.value.kind is FailureKind.UNREACHABLE
 
 

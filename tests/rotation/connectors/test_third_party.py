@@ -20,6 +20,7 @@ from rotation.connectors.postgres import Postgres
 from rotation.connectors.registry import GROUP, Registry, unfit
 from tests.companies import Company
 from tests.terminal import run
+from tests.waiting import PATIENCE
 from workspace.errors import Invalid
 from workspace.models import Account
 
@@ -118,7 +119,7 @@ def test_the_example_passes_the_published_contract_from_its_own_folder(site: Pat
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CERBY_", "DJANGO_"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=site, capture_output=True, text=True,
-        timeout=120, env={**clean, "PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}, check=False,
+        timeout=3 * PATIENCE, env={**clean, "PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout

@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
 import pytest
@@ -10,7 +11,9 @@ from pytest_django import Settings
 
 from rotation.connectors import dial
 from rotation.connectors.base import FailureKind, TargetError
+from rotation.connectors.contract.calls import closed_port
 from rotation.connectors.web_form.gate import Gate
+from tests.waiting import PATIENCE, eventually, growing
 
 LOOKUP = socket.getaddrinfo
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -40,7 +43,7 @@ class Server:
             threading.Thread(target=self._answer, args=(client,), daemon=True).start()
 
     def _answer(self, client: socket.socket) -> None:
-        client.settimeout(5)
+        client.settimeout(PATIENCE)
         with client:
             try:
                 while data := client.recv(65536):
@@ -61,13 +64,13 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    with Gate(dial.Deadline(10)) as opened:
+    with Gate(dial.Deadline(PATIENCE)) as opened:
         yield opened
 
 
 def through(gate: Gate, *parts: bytes) -> bytes:
     """All that comes back for what a browser sends on one connection."""
-    with socket.create_connection(("127.0.0.1", int(gate.url.rpartition(":")[2])), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", int(gate.url.rpartition(":")[2])), timeout=PATIENCE) as client:
         for part in parts:
             client.sendall(part)
         received = b""
@@ -142,7 +145,7 @@ def test_a_forbidden_address_is_not_connected_to(gate: Gate, host: str, method: 
 
 def test_loopback_is_forbidden_in_production(server: Server, settings: Settings) -> None:
     settings.ALLOW_LOOPBACK_TARGETS = False
-    with Gate(dial.Deadline(10)) as gate:
+    with Gate(dial.Deadline(PATIENCE)) as gate:
         for host in ("127.0.0.1", "localhost", "127.1.2.3"):
             assert through(gate, get(host, server.port)).startswith(b"HTTP/1.1 502 ")
     assert server.received == []
@@ -175,7 +178,7 @@ def test_a_host_that_is_not_allowed_is_not_even_looked_up(server: Server, monkey
         if host != "127.0.0.1":
             raise TargetError(FailureKind.PERMISSION, f"{host} is not on the list.")
 
-    with Gate(dial.Deadline(10), judge=judge) as gate:
+    with Gate(dial.Deadline(PATIENCE), judge=judge) as gate:
         assert through(gate, get("127.0.0.1", server.port)).endswith(b"hi")
         assert b"is not on the list" in through(gate, get("tracker.example", server.port))
     assert asked == []
@@ -186,7 +189,7 @@ def test_a_slow_name_delays_no_other(gate: Gate, server: Server, monkeypatch: py
 
     def lookup(host: str, port: int, *args: int, **kwargs: int) -> object:
         if host == "slow.example":
-            slow.wait(10)
+            slow.wait(PATIENCE)
         return LOOKUP("127.0.0.1", port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
@@ -199,7 +202,7 @@ def test_a_slow_name_delays_no_other(gate: Gate, server: Server, monkeypatch: py
     assert through(gate, get("fast.example", server.port)).endswith(b"hi")
     assert not done.is_set()
     slow.set()
-    assert done.wait(10)
+    assert done.wait(PATIENCE)
 
 
 def test_no_answer_is_said_to_be_none_so_that_nothing_is_sent_twice(gate: Gate) -> None:
@@ -214,9 +217,9 @@ def test_no_answer_is_said_to_be_none_so_that_nothing_is_sent_twice(gate: Gate) 
     mute.close()
 
 
-def test_a_closed_port_is_unreachable(gate: Gate, server: Server) -> None:
-    server.close()
-    assert b"could not be reached" in through(gate, get("127.0.0.1", server.port))
+def test_a_closed_port_is_unreachable(gate: Gate) -> None:
+    with closed_port() as port:
+        assert b"could not be reached" in through(gate, get("127.0.0.1", port))
 
 
 @pytest.mark.parametrize(
@@ -231,29 +234,18 @@ def test_what_is_no_request_is_answered_by_no_connection(gate: Gate, server: Ser
 
 @pytest.mark.parametrize("end", ["the call", "the time"])
 def test_no_connection_outlives_the_call(server: Server, end: str) -> None:
-    gate = Gate(dial.Deadline(10 if end == "the call" else 0.3))
     server.answer = b"HTTP/1.1 200 OK\r\n"  # and never anything more
-    ended: list[bytes] = []
-
-    def wait() -> None:
-        ended.append(through(gate, get("127.0.0.1", server.port)))
-
-    with gate:
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        _until(lambda: bool(server.received))
-        if end == "the time":
-            waiting.join(10)
-            assert ended
-    waiting.join(10)
-    assert ended
-    with pytest.raises(ConnectionRefusedError):
-        through(gate, get("127.0.0.1", server.port))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
+    for seconds in growing(0.3) if end == "the time" else [PATIENCE]:
+        with ThreadPoolExecutor(1) as pool:
+            with Gate(dial.Deadline(seconds)) as gate:
+                waiting = pool.submit(through, gate, get("127.0.0.1", server.port))
+                if end == "the time":
+                    wait([waiting], PATIENCE)
+                else:
+                    eventually(lambda: bool(server.received))
+            assert wait([waiting], PATIENCE).done
+        with pytest.raises(ConnectionRefusedError):
+            through(gate, get("127.0.0.1", server.port))
+        if server.received:
             return
-        threading.Event().wait(0.01)
-    raise AssertionError
+    raise AssertionError("The request never came to the server.")

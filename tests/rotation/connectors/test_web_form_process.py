@@ -23,6 +23,7 @@ from rotation.connectors.web_form import WebForm, connector
 from tests.rotation.connectors.tls import TlsFront, self_signed
 from tests.rotation.connectors.web_site import Site, page
 from tests.rotation.connectors.web_target import TIMEOUT, WebTarget, shared_browser
+from tests.waiting import eventually
 from workspace.crypto import Secret
 
 
@@ -262,7 +263,7 @@ def test_a_hostile_page_finds_no_way_past_the_gate(target: WebTarget, old: Secre
         assert trap.visits == []
         visitor.allowed_hosts = ()  # and the trap does work
         visitor.verify(old)
-        assert "tcp" in trap.visits
+        eventually(lambda: "tcp" in trap.visits)
     finally:
         trap.close()
 

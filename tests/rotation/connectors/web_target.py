@@ -16,9 +16,10 @@ from rotation.browser.client import ARGUMENTS, Browser, Chromium
 from rotation.connectors.base import Login, validated
 from rotation.connectors.web_form import WebForm, connector
 from tests.rotation.connectors.web_site import Person, Site
+from tests.waiting import PATIENCE
 from workspace.crypto import Secret
 
-TIMEOUT: Final = 30.0
+TIMEOUT: Final = PATIENCE
 
 RECIPE: Final[dict[str, Any]] = {
     "login": {
@@ -134,7 +135,7 @@ class WebSession:
 
     def _open(self, path: str, form: dict[str, str] | None = None) -> str:
         data = urlencode(form).encode() if form else None
-        with self._opener.open(f"{self._site.url}{path}", data, timeout=10) as answer:
+        with self._opener.open(f"{self._site.url}{path}", data, timeout=TIMEOUT) as answer:
             return str(answer.read().decode())
 
 

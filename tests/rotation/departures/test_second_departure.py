@@ -15,6 +15,7 @@ from rotation.states import JobState
 from tests.companies import TESTS, Company, company
 from tests.rotation.model_target import ModelConnector, Server
 from tests.rotation.running import current_password, run, run_when_due
+from tests.waiting import PATIENCE, eventually
 from workspace import access, accounts
 from workspace.audit import Actor
 from workspace.models import Account, SecretVersion, User, Workspace
@@ -179,7 +180,7 @@ def test_a_departure_that_commits_after_the_rotations_end_is_found(
         with transaction.atomic():
             offboarding.offboard(User.objects.get(pk=second.pk), actor=TESTS, cause="left too")
             begun.set()
-            go_on.wait(20)
+            go_on.wait(PATIENCE)
         connection.close()
 
     thread = Thread(target=leave)
@@ -187,15 +188,16 @@ def test_a_departure_that_commits_after_the_rotations_end_is_found(
     def begin() -> None:
         thread.start()
         if moment.startswith("call:"):  # else the departure waits for what this transaction holds
-            assert begun.wait(20)
+            assert begun.wait(PATIENCE)
 
     with happening(monkeypatch, moment, begin) as passed:
-        worker = Thread(target=_run_in_a_thread, args=(job,))
-        worker.start()
-        worker.join(1)  # where it has to wait for the departure's locks, it ends after that
+        backends: list[int] = []
+        worker = Thread(target=_run_in_a_thread, args=(job, backends))
+        worker.start()  # where it has to wait for the departure's locks, it ends after that
+        eventually(lambda: not worker.is_alive() or _waits_for_a_lock(backends))
         go_on.set()
-        worker.join(20)
-        thread.join(20)
+        worker.join(PATIENCE)
+        thread.join(PATIENCE)
     assert passed
     for _ in range(3):
         for exposure in Exposure.objects.open():
@@ -208,6 +210,16 @@ def test_a_departure_that_commits_after_the_rotations_end_is_found(
     assert not could_still_be_known(second)
 
 
-def _run_in_a_thread(job: RotationJob) -> None:
+def _run_in_a_thread(job: RotationJob, backends: list[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backends.extend(cursor.fetchone())
     engine.run(job.pk, worker="test")
     connection.close()
+
+
+def _waits_for_a_lock(backends: list[int]) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY(%s)"
+                       " AND cardinality(pg_blocking_pids(pid)) > 0)", [backends])  # fmt: skip
+        return bool(cursor.fetchone()[0])
