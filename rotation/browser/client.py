@@ -28,6 +28,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 LAUNCHER: Final = Path(__file__).with_name("chromium.sh")
 MARGIN_SECONDS: Final = 0.3
 """What the process has less than its caller, so that it says itself what it was waiting for."""
+END_SECONDS: Final = 10.0
+"""For Chromium to end, after which its folder is given up."""
 LONGEST_ANSWER: Final = 1024 * 1024
 SANDBOX_HELPER: Final = Path("/usr/lib/chromium/chrome-sandbox")
 # The network is reached through each call's own proxy. Whatever would go past it leads nowhere: this one does not
@@ -212,7 +214,8 @@ def _end(process: "subprocess.Popen[bytes]", home: Path) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    for _ in range(20):  # Chromium may be writing still
+    until = time.monotonic() + END_SECONDS
+    while time.monotonic() < until:  # Chromium may be writing still
         shutil.rmtree(home, ignore_errors=True)
         if not home.exists():
             return

@@ -8,9 +8,16 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import Settings
 
+from cerby import health
 from tests.companies import Company
+from tests.waiting import PATIENCE
 
 NOWHERE = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture(autouse=True)
+def _busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "BROKER_SECONDS", PATIENCE)
 
 
 @pytest.fixture

@@ -206,7 +206,7 @@ def test_the_demo_listens_on_loopback_only(home: Path, port: int) -> None:
 
 def test_help_lists_every_target(home: Path) -> None:
     listed = make(home, "help").stdout
-    assert all(f"make {name} " in listed for name in ("demo", "demo-reset", "story", "test", "lint", "lock"))
+    assert all(f"make {name} " in listed for name in ("demo", "demo-reset", "story", "test", "drill", "lint", "lock"))
 
 
 def test_a_story_without_a_demo_starts_and_stops_one_and_keeps_what_it_says_private(home: Path) -> None:

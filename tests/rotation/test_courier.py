@@ -28,8 +28,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _at_once(settings: Any) -> None:
+def _at_once(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.MAIL_DELAY_SECONDS = 0
+    monkeypatch.setattr(courier, "SECONDS", PATIENCE)
 
 
 def hook(company: Company, url: str) -> tuple[WebhookEndpoint, str]:

@@ -194,6 +194,7 @@ from scim import switch_off
 from uuid import UUID
 while switch_off.step(UUID(sys.argv[1])):
     print("step", flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -209,12 +210,14 @@ def test_a_worker_that_is_killed_loses_nothing(acme: Company, rival: Company) ->
     for _ in range(2):
         with subprocess.Popen(
             [sys.executable, "-c", _WORKER, str(started.pk)], cwd=ROOT, env={**os.environ, "DATABASE_URL": url},
-            stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         ) as worker:  # fmt: skip
+            assert worker.stdin is not None
             assert worker.stdout is not None
             for _ in range(3):
                 assert worker.stdout.readline() == "step\n"
-            worker.send_signal(signal.SIGKILL)
+                worker.stdin.write("go on\n")
+            worker.send_signal(signal.SIGKILL)  # somewhere in the fourth
     started.refresh_from_db()
     assert started.finished_at is None
     assert started.done >= 6

@@ -26,7 +26,9 @@ from .conftest import (
     stop_at_once,
 )
 
-only_root = pytest.mark.skipif(not AS_ROOT, reason="root alone drops to another account")
+only_root = pytest.mark.skipif(
+    not AS_ROOT, reason="only the engines of root are given to another account; run these tests as root"
+)
 NOBODY = pwd.getpwnam("nobody")
 ORDINARY = NOBODY.pw_uid if AS_ROOT else os.geteuid()
 # The interpreter may lie in a closed folder: the one capability lets this user read it all the same.
