@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cerby import connections
 from workspace.crypto import decode_key
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -52,11 +53,13 @@ class Environment(BaseSettings):
     )  # fmt: skip
     database_url: SecretStr = Field(
         SecretStr(""), validation_alias="DATABASE_URL",
-        description="postgresql://user:password@host:port/name. Unset outside production: the embedded PostgreSQL.",
+        description="postgresql://user:password@host:port/name?sslmode=verify-full, as PostgreSQL's own programs take"
+        " it, with several hosts too. Unset outside production: the embedded PostgreSQL.",
     )  # fmt: skip
     redis_url: SecretStr = Field(
         SecretStr(""), validation_alias="REDIS_URL",
-        description="redis://:password@host:port/0, the task broker. Unset outside production: the embedded Valkey.",
+        description="rediss://:password@host:port/0, the task broker over TLS, verified; redis:// without TLS. Unset"
+        " outside production: the embedded Valkey.",
     )  # fmt: skip
     base_url: str = Field(
         "", description="The address people and Okta use, such as https://cerby.example.com. Required in production."
@@ -139,6 +142,7 @@ class Environment(BaseSettings):
         if self.mode is Mode.PRODUCTION:
             self._require_everything()
         self._check_encryption_keys()
+        self._check_addresses()
         if self.mode is Mode.DEMO and self.bind not in {"127.0.0.1", "::1", "localhost"}:
             raise ValueError(f"CERBY_BIND is {self.bind}: the demo listens on loopback only (127.0.0.1, ::1).")
         if self.mode is not Mode.TEST and self.lease_seconds < 12 * self.call_timeout_seconds:
@@ -177,6 +181,16 @@ class Environment(BaseSettings):
                 decode_key(key.get_secret_value())
             except ValueError as error:
                 raise ValueError(f"CERBY_ENCRYPTION_KEYS cannot be used: {error}.") from None
+
+    def _check_addresses(self) -> None:
+        """Found at the start: a parameter that is misspelled might be the one that asks for TLS."""
+        try:
+            if url := self.database_url.get_secret_value():
+                connections.django_database(url)
+            if url := self.redis_url.get_secret_value():
+                connections.redis_address(url)
+        except ValueError as error:
+            raise ValueError(f"{error}.") from None
 
     @property
     def is_production(self) -> bool:

@@ -72,7 +72,7 @@ def _migrations() -> str:
 def _broker() -> str:
     try:
         with redis.Redis.from_url(
-            settings.CELERY_BROKER_URL, socket_connect_timeout=BROKER_SECONDS, socket_timeout=BROKER_SECONDS
+            settings.REDIS_URL, socket_connect_timeout=BROKER_SECONDS, socket_timeout=BROKER_SECONDS
         ) as broker:
             broker.ping()
     except redis.RedisError:

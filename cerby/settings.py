@@ -3,12 +3,12 @@
 import sys
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from cerby import environment
+from cerby import connections, environment
 from cerby.environment import ROOT, MailSecurity, Misconfigured, Mode
 
 try:
@@ -78,24 +78,7 @@ TEMPLATES = [
 ]
 
 
-def _database(url: str) -> dict[str, Any]:
-    """Django's form of a postgresql:// URL; without one, a name that nothing answers to."""
-    parts = urlsplit(url or "postgresql://nobody@127.0.0.1:1/none")
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
-        "PORT": parts.port or 5432,
-        "CONN_MAX_AGE": 600,
-        "CONN_HEALTH_CHECKS": True,
-        # Whatever number: it lets `workspace.statements` prepare its own. Django's cursors never do.
-        "OPTIONS": {"connect_timeout": 10, "application_name": "cerby", "prepare_threshold": 5},
-    }
-
-
-DATABASES = {"default": _database(ENVIRONMENT.database_url.get_secret_value())}
+DATABASES = {"default": connections.django_database(ENVIRONMENT.database_url.get_secret_value())}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "workspace.User"
@@ -165,7 +148,8 @@ SUPPORT_EMAIL = ENVIRONMENT.support_email
 SENDS_MAIL = _BACKEND != "console" or not ENVIRONMENT.is_production
 MAIL_DELAY_SECONDS = ENVIRONMENT.mail_delay_seconds
 
-REDIS_URL = ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0"
+_REDIS = connections.redis_address(ENVIRONMENT.redis_url.get_secret_value() or "redis://127.0.0.1:1/0")
+REDIS_URL = _REDIS.url
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -178,7 +162,8 @@ CACHES = {
         },
     }
 }
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = _REDIS.broker_url
+CELERY_BROKER_USE_SSL = _REDIS.tls
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True

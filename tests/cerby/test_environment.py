@@ -73,6 +73,9 @@ def test_production_without_it_stops_and_says_what_to_do(name: str, advice: str)
         ("CERBY_PORT", "hidden", "CERBY_PORT"),
         ("CERBY_PORT", "70000", "CERBY_PORT"),
         ("CERBY_FAILPOINTS", "applied:crash", "test mode only"),
+        ("DATABASE_URL", "postgresql://u:hidden@127.0.0.1/d?sslmod=verify-full", "DATABASE_URL sets sslmod,"),
+        ("DATABASE_URL", "hidden", "DATABASE_URL must be"),
+        ("REDIS_URL", "rediss://:hidden@127.0.0.1/0?ssl_cert_req=none", "REDIS_URL sets ssl_cert_req,"),
     ],
 )
 def test_a_value_that_cannot_be_used_stops_and_is_not_repeated(name: str, value: str, words: str) -> None:

@@ -42,7 +42,7 @@ def test_a_whole_installation_is_ready() -> None:
 
 @pytest.mark.django_db
 def test_without_the_broker_it_is_not_ready(settings: Settings) -> None:
-    settings.CELERY_BROKER_URL = NOWHERE
+    settings.REDIS_URL = NOWHERE
     response = Client().get("/health/ready")
     assert response.status_code == 503
     assert response.json()["checks"] == {"database": "ok", "broker": "unavailable", "migrations": "ok"}
@@ -64,13 +64,13 @@ def test_with_a_migration_missing_it_is_not_ready() -> None:
 
 
 def test_being_alive_asks_nobody(no_database: None, settings: Settings) -> None:
-    settings.CELERY_BROKER_URL = NOWHERE
+    settings.REDIS_URL = NOWHERE
     response = Client().get("/health/live")
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
 def test_the_answers_give_an_attacker_nothing(no_database: None, settings: Settings) -> None:
-    settings.CELERY_BROKER_URL = NOWHERE
+    settings.REDIS_URL = NOWHERE
     text = Client().get("/health/ready").content.decode()
     assert "127.0.0.1" not in text
     assert "refused" not in text
