@@ -2,9 +2,10 @@
 
 import os
 import sys
+from typing import Final
 
 from celery import Celery
-from celery.signals import task_prerun
+from celery.signals import heartbeat_sent, task_prerun
 from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cerby.settings")
@@ -14,6 +15,17 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # most tasks. As with requests, what is too old or broken is closed before the next one.
 app.conf.update(CELERY_DB_REUSE_MAX=sys.maxsize)
 app.autodiscover_tasks()
+
+
+# Celery beats every two seconds while its main loop runs.
+HEARD_SECONDS: Final = 30
+
+
+@heartbeat_sent.connect
+def be_heard(**_: object) -> None:
+    from workspace import heartbeats  # needs the settings, which this module is imported before
+
+    heartbeats.beat(heartbeats.Process.WORKER, HEARD_SECONDS)
 
 
 @task_prerun.connect

@@ -65,10 +65,17 @@ class Environment(BaseSettings):
         "", description="The address people and Okta use, such as https://cerby.example.com. Required in production."
     )
     home: Path = Field(ROOT / "var", description="Where the embedded engines and generated keys lie.")
+    disk_free_mib: int = Field(
+        512, ge=0, description="/health/ready calls the disk of CERBY_HOME nearly full below this, in MiB."
+    )
     bind: str = Field("127.0.0.1", description="The address the web server listens on. Demo mode: loopback only.")
     port: int = Field(8000, ge=1, le=65535, description="The port the web server listens on.")
     web_workers: int = Field(2, ge=1, description="Web server processes.")
     web_threads: int = Field(8, ge=1, description="Threads in each web server process.")
+    web_statement_seconds: float = Field(
+        30, ge=0, description="The longest one statement of a web process may take in the database, in seconds, waiting"
+        " for others included. Okta gives up after 60. 0: no limit, as behind a pooler that takes no `options`.",
+    )  # fmt: skip
     worker_concurrency: int = Field(4, ge=1, description="Rotations that one worker runs at a time.")
     target_concurrency: int = Field(4, ge=1, description="Rotations that run at a time on one target.")
     sweep_seconds: float = Field(3, gt=0, description="How often due rotations are looked for, in seconds.")

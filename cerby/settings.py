@@ -79,6 +79,7 @@ TEMPLATES = [
 
 
 DATABASES = {"default": connections.django_database(ENVIRONMENT.database_url.get_secret_value())}
+WEB_STATEMENT_SECONDS = ENVIRONMENT.web_statement_seconds
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "workspace.User"
@@ -183,6 +184,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 10,
 }
 
+HOME = ENVIRONMENT.home
+DISK_FREE_MIB = ENVIRONMENT.disk_free_mib
 SWEEP_SECONDS = ENVIRONMENT.sweep_seconds
 WAKE_AGAIN_SECONDS = ENVIRONMENT.wake_again_seconds
 TARGET_CONCURRENCY = ENVIRONMENT.target_concurrency

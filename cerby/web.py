@@ -8,7 +8,7 @@ from cerby import environment
 _found = environment.read()
 
 bind = f"[{_found.bind}]:{_found.port}" if ":" in _found.bind else f"{_found.bind}:{_found.port}"
-worker_class = "gthread"
+worker_class = "cerby.web_worker.Worker"
 workers = _found.web_workers
 threads = _found.web_threads
 # Okta closes its socket after 60 s; a worker that is silent for longer hangs.

@@ -100,6 +100,11 @@ def unseal_at(sealed: bytes, place: str) -> Secret:
     return Secret(text.decode())
 
 
+def key_ids() -> set[bytes]:
+    """The ids of the keys that this process holds."""
+    return set(_ring())
+
+
 def _ring() -> dict[bytes, bytes]:
     keys = [decode_key(text) for text in settings.ENCRYPTION_KEYS]
     return {_key_id(key): key for key in keys}

@@ -25,7 +25,7 @@ VALKEY = urlsplit(os.environ["REDIS_URL"])
 _CLIENTS = """
 import json
 from cerby.celery import app
-from cerby import health
+from cerby import readiness
 from django.core.cache import cache
 from scim.limits import _valkey
 def outcome(act):
@@ -41,7 +41,7 @@ print(json.dumps({
     "cache": outcome(lambda: cache.get("anything")),
     "limits": outcome(lambda: _valkey().ping()),
     "broker": outcome(ask_broker),
-    "health": health._broker(),
+    "health": readiness._look_at_broker()["broker"],
 }))
 """
 ALL_WELL = {"cache": "ok", "limits": "ok", "broker": "ok", "health": "ok"}

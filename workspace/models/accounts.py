@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Substr
 from django.utils import timezone
 
 from workspace.models.people import Team, User
@@ -127,6 +127,7 @@ class SecretVersion(TenantModel):
                 condition=Q(visible_until=None) | Q(visible_from__isnull=False), name="secret_version_visibility"
             ),
         ]
+        indexes = [models.Index(Substr("sealed", 2, 4), name="secret_version_key_id")]  # `workspace.key_ids`
 
     def __str__(self) -> str:
         return f"version {self.number} of {self.account}"
@@ -155,6 +156,7 @@ class Authenticator(TenantModel):
         constraints = [
             models.CheckConstraint(condition=Q(period__gte=1, period__lte=300), name="authenticator_period"),
         ]
+        indexes = [models.Index(Substr("sealed", 2, 4), name="authenticator_key_id")]  # `workspace.key_ids`
 
     def __str__(self) -> str:
         return f"authenticator of {self.account}"

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Substr
 from django.utils import timezone
 from django_otp.models import Device, ThrottlingMixin
 from uuid_utils.compat import uuid7
@@ -37,6 +38,7 @@ class TotpDevice(ThrottlingMixin, Device):  # type: ignore[misc]  # django-otp i
 
     class Meta:
         constraints = [models.UniqueConstraint("user", "confirmed", name="totp_one_each")]
+        indexes = [models.Index(Substr("sealed", 2, 4), name="totp_key_id")]  # `workspace.key_ids`
 
     def __str__(self) -> str:
         return str(self.name)

@@ -12,10 +12,12 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from rotation import courier, errands, sweep
+from workspace import heartbeats
 
 logger = logging.getLogger(__name__)
 
 ERRANDS_SECONDS: Final = 60
+HEARD_SECONDS: Final = 30
 
 
 class Command(BaseCommand):
@@ -38,6 +40,7 @@ class Command(BaseCommand):
         messages.start()
         while not stop.wait(settings.SWEEP_SECONDS):
             self._look(sweep.once)
+            heartbeats.beat(heartbeats.Process.SCHEDULER, max(HEARD_SECONDS, 5 * settings.SWEEP_SECONDS))
         messages.join()
 
     def _carry(self, stop: threading.Event) -> None:
