@@ -1,4 +1,4 @@
-# Everything runs from .venv, which is built from requirements.lock on first use. `make help` lists the targets.
+# Everything runs from .venv, which is built from requirements.lock on first use (production: requirements-production.lock). `make help` lists the targets.
 
 PORT ?= 8000
 SECONDS ?= 600
@@ -56,10 +56,12 @@ lint: $(BUILT) ## Check style, types, imports, settings and missing migrations
 	@$(CHECKING) $(VENV) -m django check
 	@$(CHECKING) $(VENV) -W ignore::RuntimeWarning -m django makemigrations --check --dry-run -v 1
 
-lock: ## Pin the newest versions that pyproject.toml allows into requirements.lock (needs uv)
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+
+lock: ## Pin the newest versions that pyproject.toml allows: all of them, and those of production (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
-	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
+	@$(COMPILE) --group embedded --group dev --upgrade --output-file requirements.lock
+	@$(COMPILE) --constraint requirements.lock --upgrade --output-file requirements-production.lock
 
 # The copy of the lock is written last: what was interrupted, or built from another lock, is built anew. The lock names
 # everything, so pip resolves nothing: left to itself, older ones stumble over a release newer than the one pinned.

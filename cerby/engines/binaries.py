@@ -66,7 +66,7 @@ def _site_packages(distribution: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise EngineError(
-            f"The package {distribution} is not installed: install the requirements. {_OWN_SERVERS}"
+            f"The package {distribution} is not installed: install requirements.lock. {_OWN_SERVERS}"
         )
     return Path(spec.origin).parent.parent
 
