@@ -1,4 +1,4 @@
-# Everything runs from .venv, which is built from requirements.lock on first use (production: requirements-production.lock). `make help` lists the targets.
+# Everything runs from .venv, which is built from requirements.lock on first use. `make help` lists the targets.
 
 PORT ?= 8000
 SECONDS ?= 600
