@@ -13,7 +13,8 @@ from pytest_django import Settings
 
 from cerby import readiness
 from tests.companies import TESTS, Company, company
-from tests.e2e.processes import SWEEP, WORKER, eventually, running
+from tests.e2e.processes import SWEEP, WORKER, running
+from tests.waiting import eventually
 from workspace import accounts, heartbeats
 from workspace.crypto import Secret
 

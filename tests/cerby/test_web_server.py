@@ -20,8 +20,9 @@ from django.db import connection, transaction
 
 from scim import tokens
 from tests.companies import Company, company
-from tests.e2e.processes import ROOT, environment, eventually, running
+from tests.e2e.processes import ROOT, environment, running
 from tests.vanishing import VanishingHost
+from tests.waiting import eventually
 from workspace import credentials
 
 THREADS = 2
