@@ -2,30 +2,35 @@
 
 PUT and PATCH end in the same place: PATCH is applied to the resource as it stands, and the result is a PUT.
 A provider's member operations never pass through a document, since a team may have 100,000 members.
-`scim.writes` calls them, with the row locked: from_dict, replace, handle_operations or delete, then finish.
+`scim.writes` calls them: from_dict and save for what is new; with the row locked replace, modify or delete, and finish
+once that is committed.
 """
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
+from django_scim.exceptions import SCIMException
 
 from rotation.departures import offboarding, triggers
-from scim import documents, etags, patch
+from scim import documents, etags, leavers, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
 from scim.errors import InvalidValue
 from scim.members import Add, GroupChanges, Remove, member_changes
+from scim.messages import Json, Message, operations_of
 from scim.paging import resource_location
 from scim.projection import Projection
 from scim.schemas import GROUP, USER
 from workspace import people, statements, teams
 from workspace.audit import Actor
-from workspace.errors import Conflict, Invalid, Refused
+from workspace.errors import CerbyError, Conflict, Refused
 from workspace.models import Role, Team, TeamMembership, User, Workspace
 from workspace.teams import Change
+from workspace.transactions import atomic
 
 _TEAMS_OF: Final = """
     SELECT m.user_id, t.id, t.display_name FROM workspace_teammembership m JOIN workspace_team t ON t.id = m.team_id
@@ -69,7 +74,7 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
     def __init__(self, obj: User, request: HttpRequest | None = None) -> None:
         super().__init__(obj, request)
         self.cause = f"{self.actor.label}: {self.request.method} from the identity provider"
-        self._leaving = False
+        self._rest: Callable[[], None] | None = None
 
     @classmethod
     def many(cls, users: list[User], projection: Projection) -> list[dict[str, Any]]:
@@ -86,45 +91,84 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.user_wishes(document, derived_name=documents.derived_name(self.obj))
 
-    def replace(self, document: dict[str, Any]) -> None:
+    def replace(self, message: Message) -> None:
+        self._change(message, self._replaced)
+
+    def modify(self, message: Message) -> None:
+        self._change(message, self._patched)
+
+    def _replaced(self, document: Json) -> UserWishes:
         """Raises InvalidValue for an `active` that is null: taken for nothing, it would leave a leaver in."""
         if any(key.lower() == "active" and value is None for key, value in document.items()):
             raise InvalidValue("active must be true or false; without a value nobody knows whether access ends.")
-        self.from_dict(document)
-        self.save()
+        return documents.user_wishes(document, derived_name=documents.derived_name(self.obj))
 
-    def handle_operations(self, operations: Any) -> None:
-        patched = patch.apply(documents.user_document(self.obj, []), operations, USER)  # groups are not ours to patch
-        self.replace({"roles": [], **patched})  # a removed role is a Member's, not an unmentioned one
+    def _patched(self, document: Json) -> UserWishes:
+        """A removed role is a Member's, not an unmentioned one; groups are not ours to patch."""
+        operations = operations_of(document)
+        patched = patch.apply(documents.user_document(self.obj, []), operations, USER)
+        return self._replaced({"roles": [], **patched})
+
+    def _change(self, message: Message, read: Callable[[Json], UserWishes]) -> None:
+        """Apply what is wanted. Of a person who leaves only the end of their access, also where the rest is refused:
+        `finish` goes on from there."""
+        refusal: CerbyError | SCIMException | None = None
+        try:
+            self.wishes = read(message.document())
+            leaves = self.wishes.active is False or (self.wishes.active is None and leavers.says_so(message.body))
+            if leaves and self.wishes.role is Role.OWNER:
+                self._require_right_over_owners(self.wishes.role)
+        except (CerbyError, SCIMException) as error:
+            refusal, leaves = error, leavers.says_so(message.body)
+        if leaves and self.obj.is_active:
+            self._end_access()
+            self._rest = partial(self._complete, message, read, refusal)
+        elif refusal is not None:
+            raise refusal
+        else:
+            self.save()
 
     def save(self) -> None:
-        """Apply the wishes. For a person who leaves only the end of access; the rest is for `finish`."""
+        """Apply the wishes: all of them but the end of somebody's access, which comes before."""
         if self.obj._state.adding:
             self.obj = self._create()
             self.changed.update(people.names_in(self.wishes.profile))
-        elif self.wishes.active is False and self.obj.is_active:
-            self.wishes = self.wishes.without_role()  # it ends with the access, and is not asked for again by an echo
-            self._end_access()
-            self._leaving = True
-        else:
-            returns = bool(self.wishes.active) and not self.obj.is_active
-            role = self._role_on_return(self.obj) if returns else self.wishes.role
-            self._update()
-            if returns:
-                self.obj = people.reactivate(self.obj, actor=self.actor)
-                self.obj.teams = []
-                self.changed.add("active")
-            self._set_role(role)
+            return
+        returns = bool(self.wishes.active) and not self.obj.is_active
+        role = self._role_on_return(self.obj) if returns else self.wishes.role
+        self._update()
+        if returns:
+            self.obj = people.reactivate(self.obj, actor=self.actor)
+            self.obj.teams = []
+            self.changed.add("active")
+        self._set_role(role)
 
     def finish(self) -> None:
-        """What a request says of somebody whose access it ended must not bring that back by failing."""
-        if not self._leaving:
+        """What else a request says of somebody whose access it ended; raises AccessEnded where that is refused."""
+        if self._rest is None:
             return
         try:
+            self._rest()
+        except (CerbyError, SCIMException) as error:
+            raise leavers.AccessEnded(error) from error
+
+    def _complete(
+        self, message: Message, read: Callable[[Json], UserWishes], refusal: CerbyError | SCIMException | None
+    ) -> None:
+        """Update the profile of a person who left. The role ends with the access, and no echo asks for it again.
+
+        What others changed since the access ended is not lost: a PATCH is then applied anew.
+        """
+        if refusal is not None:
+            raise refusal
+        self.wishes = self.wishes.without_role()
+        if self._is_up_to_date():
+            return
+        with atomic():
+            ended_at, self.obj = self.obj.updated_at, people.lock(self.obj)
+            if self.obj.updated_at != ended_at:
+                self.wishes = read(message.document()).without_role()
             self._update()
-        except (Conflict, Invalid) as error:
-            error.detail = f"The person's access has ended. Their profile was not updated: {error.detail}"
-            raise
 
     def delete(self) -> None:
         """Offboard the person and hide them from the provider; a create brings them back under the same id."""
@@ -156,11 +200,13 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
             raise Conflict(f"A person with the userName {profile.user_name} has access to this workspace already.")
         return next((user for user in found if not user.is_active), None)
 
+    def _is_up_to_date(self) -> bool:
+        return self.obj.provisioned_at is not None and not people.changes(self.obj, self.wishes.profile)
+
     def _update(self) -> None:
-        changes = people.changes(self.obj, self.wishes.profile)
-        if not changes and self.obj.provisioned_at is not None:
+        if self._is_up_to_date():
             return
-        self.changed.update(changes)
+        self.changed.update(people.changes(self.obj, self.wishes.profile))
         if self.obj.provisioned_at is None:
             self.changed.add("adopted: the person was here before")
         self.obj = people.update_profile(self.obj, self.wishes.profile, actor=self.actor, managed=True)
@@ -170,20 +216,22 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
         return self.wishes.role or documents.role_in(user.attributes)
 
     def _set_role(self, role: Role | None) -> None:
-        """Give a person with access this role; for one without, the profile keeps it for the day they are let in.
-
-        Raises Refused where it would make or unmake an Owner and the workspace says no.
-        """
+        """Give a person with access this role; for one without, the profile keeps it for the day they are let in."""
         if role is None or role == self.obj.role:
             return
-        if Role.OWNER in {role, self.obj.role} and not self.workspace.provider_assigns_owner:
+        self._require_right_over_owners(role)
+        if self.obj.is_active:
+            self.obj = people.set_role(self.obj, role, actor=self.actor)
+            self.changed.add("roles")
+
+    def _require_right_over_owners(self, role: Role) -> None:
+        """Raises Refused where the role would make or unmake an Owner and the workspace says no."""
+        is_about_owners = role != self.obj.role and Role.OWNER in {role, self.obj.role}
+        if is_about_owners and not self.workspace.provider_assigns_owner:
             raise Refused(
                 "This workspace does not let the identity provider make or unmake Owners."
                 " An Owner can allow it in Cerby, on the page of the workspace."
             )
-        if self.obj.is_active:
-            self.obj = people.set_role(self.obj, role, actor=self.actor)
-            self.changed.add("roles")
 
     def _end_access(self) -> None:
         if self.obj.is_active:
@@ -216,15 +264,16 @@ class GroupAdapter(_Resource, SCIMGroup):  # type: ignore[misc]  # django-scim2 
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.group_wishes(document)
 
-    def replace(self, document: dict[str, Any]) -> None:
-        self.from_dict(document)
+    def replace(self, message: Message) -> None:
+        self.from_dict(message.document())
         self.save()
 
-    def handle_operations(self, operations: Any) -> None:
+    def modify(self, message: Message) -> None:
         """The few attributes through a document, the members as runs of changes in order."""
-        changes, rest = member_changes(operations)
+        changes, rest = member_changes(operations_of(message.document()))
         if rest:
-            self.replace(patch.apply(documents.group_document(self.obj, None), rest, GROUP))
+            self.from_dict(patch.apply(documents.group_document(self.obj, None), rest, GROUP))
+            self.save()
         self._change_members(changes)
         self.obj = teams.lock(self.obj)
 

@@ -8,17 +8,20 @@ refers to the other, and completed once both exist.
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
 from django_scim.exceptions import SCIMException
 
-from scim import events, writes
+from scim import events, leavers, writes
 from scim.errors import InvalidSyntax, InvalidValue, ScimError
 from scim.filters import get
 from scim.http import translated
-from scim.kinds import KINDS, Kind
+from scim.kinds import KINDS, USERS, Kind
+from scim.leavers import SENTENCE, AccessEnded
+from scim.messages import Message, require_schema
 from scim.paging import resource_location
 from scim.schemas import BULK_REQUEST_URN, BULK_RESPONSE_URN
 from workspace.errors import CerbyError
@@ -62,27 +65,74 @@ class Operation:
         return body
 
 
-def run(request: HttpRequest, message: dict[str, Any]) -> dict[str, Any]:
-    """Do a BulkRequest; the BulkResponse. Raises InvalidSyntax, or 413 for more operations than advertised."""
-    if BULK_REQUEST_URN not in (get(message, "schemas") or []):
-        raise InvalidSyntax(f"A bulk request needs the schema {BULK_REQUEST_URN}.")
-    given = get(message, "Operations")
+def run(request: HttpRequest, message: Message) -> dict[str, Any]:
+    """Do a BulkRequest; the BulkResponse. Raises InvalidSyntax, InvalidValue, or 413 for too many operations.
+
+    Then nothing of it is done, except that the access of those ends who leave by one of its operations.
+    """
+    try:
+        batch = _read(request, message)
+    except ScimError as refusal:
+        raise _refused(request, message.body, refusal) from refusal
+    batch.run()
+    answered = [operation.answer() for operation in batch.operations if operation.status]
+    return {"schemas": [BULK_RESPONSE_URN], "Operations": answered}
+
+
+def _read(request: HttpRequest, message: Message) -> "_Bulk":
+    document = message.document()
+    require_schema(document, BULK_REQUEST_URN, "bulk request")
+    given = get(document, "Operations")
     if not isinstance(given, list) or not given:
         raise InvalidSyntax("A bulk request needs a list of Operations.")
     if len(given) > settings.SCIM_BULK_OPERATIONS:
         limit = f"At most {settings.SCIM_BULK_OPERATIONS} operations are done in one request."
         raise ScimError(limit, status=413, scim_type="tooMany")
-    allowed = get(message, "failOnErrors") or 0
-    if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
+    allowed = get(document, "failOnErrors")
+    if allowed is not None and (not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0):
         raise InvalidValue("failOnErrors must be a whole number.")
     operations = [_operation(raw, place) for place, raw in enumerate(given, 1)]
     made = [operation.bulk_id for operation in operations if operation.method == "POST"]
     if len(set(made)) != len(made):
         raise InvalidValue("Two operations have the same bulkId.")
-    batch = _Bulk(request, operations, allowed)
-    batch.run()
-    answered = [operation.answer() for operation in batch.operations if operation.status]
-    return {"schemas": [BULK_RESPONSE_URN], "Operations": answered}
+    return _Bulk(request, operations, allowed or 0)
+
+
+def _refused(request: HttpRequest, body: Any, refusal: ScimError) -> ScimError:
+    """The refusal of a whole request, once the access of everybody has ended who leaves by an operation of it."""
+    ended = sum(_ends_access(request, operation, refusal) for operation in _last_of_each_person(body))
+    if not ended:
+        return refusal
+    return AccessEnded(refusal, SENTENCE if ended == 1 else f"The access of {ended} people has ended.")
+
+
+def _last_of_each_person(body: Any) -> list[Operation]:
+    """What can be read of a request that is refused: for each person the last operation that says whether they leave.
+
+    More operations than are done in one request are not read.
+    """
+    given = get(body, "Operations") if isinstance(body, dict) else None
+    last: dict[str, Operation] = {}
+    for raw in given if isinstance(given, list) and len(given) <= settings.SCIM_BULK_OPERATIONS else []:
+        try:
+            operation = _operation(raw, 0)
+        except ScimError:
+            continue
+        says = operation.method == "DELETE" or leavers.mentions_it(operation.data)
+        if operation.kind is USERS and operation.method != "POST" and says:
+            last[operation.target.lower()] = operation
+    return list(last.values())
+
+
+def _ends_access(request: HttpRequest, operation: Operation, refusal: ScimError) -> bool:
+    """Whether access ended by an operation of which nothing else is done."""
+    leaving = Message({"active": False} if operation.method == "DELETE" else operation.data, refusal)
+    write = writes.replace if operation.method == "PUT" else writes.modify
+    try:
+        write(USERS, request, operation.target, leaving, if_match=operation.version)
+    except (CerbyError, SCIMException) as error:
+        return isinstance(error, AccessEnded)
+    return False
 
 
 @dataclass
@@ -98,7 +148,9 @@ class _Bulk:
         waiting, circular = list(self.operations), []
         while waiting and not self._stopped():
             coming = {item.bulk_id for item in waiting if item.method == "POST"}
-            ready = next((item for item in waiting if not item.references & coming - {item.bulk_id}), waiting[0])
+            free = (item for item in waiting if not item.references & coming - {item.bulk_id})
+            circle = (item for item in waiting if item.method == "POST")  # what refers to one waits until it is made
+            ready = next(chain(free, circle))
             waiting.remove(ready)
             later = ready.references & coming
             self._perform(ready, _without(ready.data, later) if later else ready.data)
@@ -113,7 +165,7 @@ class _Bulk:
     def _perform(self, operation: Operation, data: Any) -> None:
         try:
             operation.target = self._resolved(operation.target)
-            self._write(operation, self._resolved(data))
+            self._write(operation, data)
             operation.status = _STATUS[operation.method]
             if operation.method == "POST":
                 self.made[operation.bulk_id] = operation.target
@@ -123,8 +175,8 @@ class _Bulk:
     def _complete(self, operation: Operation) -> None:
         """Write what had to be left out while the other end of a circle did not exist."""
         try:
-            data = self._resolved(operation.data)
-            operation.made_version = writes.replace(operation.kind, self.request, operation.target, data).version
+            message = self._message(operation.data)
+            operation.made_version = writes.replace(operation.kind, self.request, operation.target, message).version
         except (CerbyError, SCIMException) as error:
             self._fail(operation, translated(error))
 
@@ -133,18 +185,26 @@ class _Bulk:
         if operation.method == "DELETE":
             writes.remove(kind, self.request, target, if_match=condition)
             return
+        message = self._message(data)
         if operation.method == "POST":
-            written = writes.create(kind, self.request, data)
+            written = writes.create(kind, self.request, message.document())
         elif operation.method == "PUT":
-            written = writes.replace(kind, self.request, target, data, if_match=condition)
+            written = writes.replace(kind, self.request, target, message, if_match=condition)
         else:
-            written = writes.modify(kind, self.request, target, data, if_match=condition)
+            written = writes.modify(kind, self.request, target, message, if_match=condition)
         operation.target, operation.made_version = str(written.obj.pk), written.version
 
     def _fail(self, operation: Operation, error: ScimError) -> None:
         path = f"/{operation.kind.endpoint}/{operation.target}"
         events.record_refusal(self.request, error, method=operation.method, path=path)
         operation.status, operation.error, operation.made_version = error.status, error, ""
+
+    def _message(self, data: Any) -> Message:
+        """The data with ids for bulkIds. One that refers to nothing is refused, and may still say who leaves."""
+        try:
+            return Message(self._resolved(data))
+        except InvalidValue as refusal:
+            return Message(data, refusal)
 
     def _resolved(self, value: Any) -> Any:
         """The value with bulkIds replaced by ids. Raises InvalidValue for one that nothing here made."""
@@ -174,7 +234,9 @@ def _operation(raw: Any, place: int) -> Operation:
     if method != "DELETE" and not isinstance(data, dict):
         raise InvalidSyntax(f"Operation {place} needs an object as its data.")
     version = get(raw, "version")
-    if_match = version if method != "POST" and isinstance(version, str) else ""
+    if version is not None and not isinstance(version, str):
+        raise InvalidValue(f"Operation {place}: version must be a string, as it was in the resource's meta.")
+    if_match = version if version and method != "POST" else ""
     return Operation(method, KINDS[found[1].lower()], found[2] or "", bulk_id, data, if_match)
 
 

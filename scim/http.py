@@ -24,7 +24,8 @@ _NOT_JSON: Final = {
 
 
 def read_object(request: HttpRequest) -> dict[str, Any]:
-    """The body as a JSON object, whatever its Content-Type says. Raises InvalidSyntax with what is wrong."""
+    """The body as a JSON object. Raises InvalidSyntax with what is wrong, or 415 as `check_content_type` does."""
+    check_content_type(request)
     try:
         text = request.body.decode("utf-8-sig")
         document = _DECODER.decode(text)

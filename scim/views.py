@@ -10,10 +10,10 @@ from django_scim import views as stock
 from django_scim.exceptions import SCIMException
 from django_scim.settings import scim_settings
 
-from scim import bulk, etags, events, failures, governance, limits, schemas, search, tokens, writes
+from scim import bulk, etags, events, failures, governance, limits, messages, schemas, search, tokens, writes
 from scim.adapters import GroupAdapter
 from scim.errors import ScimError
-from scim.http import answer, answer_error, check_content_type, read_object, translated
+from scim.http import answer, answer_error, read_object, translated
 from scim.kinds import GROUPS, KINDS, USERS, Adapter, Kind
 from scim.paging import Query
 from scim.projection import Projection
@@ -49,7 +49,6 @@ class Door(stock.SCIMView):  # type: ignore[misc]  # django-scim2 is untyped
             if unknown is not None:
                 return unknown
             limits.count(request.scim_token.pk)  # type: ignore[attr-defined]  # set by scim.auth
-            check_content_type(request)
             return View.dispatch(self, request, *args, **kwargs)
         except (CerbyError, SCIMException) as error:
             return self._refused(request, translated(error))
@@ -113,20 +112,19 @@ class Resources(Door):
         return _resource(writes.create(self.kind, request, read_object(request)), projection, status=201)
 
     def put(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        projection, condition = Projection.asked(request.GET.dict()), request.META.get("HTTP_IF_MATCH", "")
-        adapter = writes.replace(self.kind, request, uuid, read_object(request), if_match=condition)
-        return self._changed(adapter, projection)
+        message, condition = messages.read(request, projected=True), request.META.get("HTTP_IF_MATCH", "")
+        return self._changed(request, writes.replace(self.kind, request, uuid, message, if_match=condition))
 
     def patch(self, request: HttpRequest, uuid: str) -> HttpResponse:
-        projection, condition = Projection.asked(request.GET.dict()), request.META.get("HTTP_IF_MATCH", "")
-        adapter = writes.modify(self.kind, request, uuid, read_object(request), if_match=condition)
-        return self._changed(adapter, projection)
+        message, condition = messages.read(request, projected=True), request.META.get("HTTP_IF_MATCH", "")
+        return self._changed(request, writes.modify(self.kind, request, uuid, message, if_match=condition))
 
     def delete(self, request: HttpRequest, uuid: str) -> HttpResponse:
         writes.remove(self.kind, request, uuid, if_match=request.META.get("HTTP_IF_MATCH", ""))
         return _bare(204)
 
-    def _changed(self, adapter: Adapter, projection: Projection) -> HttpResponse:
+    def _changed(self, request: HttpRequest, adapter: Adapter) -> HttpResponse:
+        projection = Projection.asked(request.GET.dict())
         large = isinstance(adapter, GroupAdapter) and adapter.has_more_members_than(MEMBERS_ANSWERED)
         if large and not projection:
             return _bare(204, adapter.version)
@@ -152,8 +150,7 @@ class SearchView(Door, stock.SearchView):  # type: ignore[misc]  # django-scim2 
 
     def post(self, request: HttpRequest, endpoint: str = "") -> HttpResponse:
         asked = read_object(request)
-        if schemas.SEARCH_URN not in (asked.get("schemas") or []):
-            raise ScimError(f"A search needs the schema {schemas.SEARCH_URN}.", scim_type="invalidSyntax")
+        messages.require_schema(asked, schemas.SEARCH_URN, "search")
         query, projection = Query.asked(asked), Projection.asked(asked)
         if endpoint.lower() in governance.ENDPOINTS:
             return answer(search.governed(request, endpoint, query, projection))
@@ -180,7 +177,7 @@ class BulkView(Door):
     http_method_names: Final = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        return answer(bulk.run(request, read_object(request)))
+        return answer(bulk.run(request, messages.read(request)))
 
 
 class ServiceProviderConfigView(Door, stock.ServiceProviderConfigView):  # type: ignore[misc]

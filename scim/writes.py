@@ -1,26 +1,24 @@
 """The four writes a client can ask for, as the views and Bulk do them: one transaction each, logged within it.
 
 A departure is the exception on purpose: access ends and is committed first, and what else the request says of the
-leaver follows, so that a conflict in a profile never gives access back.
+leaver follows, so that neither a conflict in a profile nor anything else that is refused gives access back.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from django.http import HttpRequest
 
 from scim import etags, events
-from scim.errors import InvalidSyntax
 from scim.kinds import Adapter, Kind
+from scim.messages import Json, Message, check_schemas
 from scim.models import Operation
 from workspace.db.unit_of_work import atomic
-
-Json = dict[str, Any]
 
 
 def create(kind: Kind, request: HttpRequest, document: Json) -> Adapter:
     """POST (RFC 7644 section 3.3)."""
     adapter = kind.new(request)
+    check_schemas(document)
     adapter.from_dict(document)
     with atomic():
         adapter.save()
@@ -28,19 +26,14 @@ def create(kind: Kind, request: HttpRequest, document: Json) -> Adapter:
     return adapter
 
 
-def replace(kind: Kind, request: HttpRequest, identifier: str, document: Json, *, if_match: str = "") -> Adapter:
+def replace(kind: Kind, request: HttpRequest, identifier: str, message: Message, *, if_match: str = "") -> Adapter:
     """PUT (section 3.5.1). Raises 412 when the resource is not one of `if_match`."""
-    return _write(kind, request, identifier, Operation.REPLACE, if_match, lambda adapter: adapter.replace(document))
+    return _write(kind, request, identifier, Operation.REPLACE, if_match, lambda adapter: adapter.replace(message))
 
 
-def modify(kind: Kind, request: HttpRequest, identifier: str, document: Json, *, if_match: str = "") -> Adapter:
+def modify(kind: Kind, request: HttpRequest, identifier: str, message: Message, *, if_match: str = "") -> Adapter:
     """PATCH (section 3.5.2), applied to the resource as it is once it is locked, so that two of them lose nothing."""
-    operations = next((value for key, value in document.items() if key.lower() == "operations"), None)
-    if operations is None:
-        raise InvalidSyntax("A PATCH needs a list of Operations.")
-    return _write(
-        kind, request, identifier, Operation.MODIFY, if_match, lambda adapter: adapter.handle_operations(operations)
-    )
+    return _write(kind, request, identifier, Operation.MODIFY, if_match, lambda adapter: adapter.modify(message))
 
 
 def remove(kind: Kind, request: HttpRequest, identifier: str, *, if_match: str = "") -> None:
