@@ -106,7 +106,7 @@ class Environment(BaseSettings):
         180, ge=1, description="How long provisioning events are kept; `manage.py prune` deletes older ones."
     )
     scim_requests_per_minute: int = Field(
-        30_000, ge=1, description="How many SCIM requests a minute one token may make before it is answered 429."
+        120_000, ge=1, description="How many SCIM requests a minute one token may make before it is answered 429."
     )
     scim_bulk_operations: int = Field(1_000, ge=1, description="How many operations one SCIM Bulk request may hold.")
     scim_payload_bytes: int = Field(

@@ -59,7 +59,7 @@ class Projection:
 
 
 def _keys(names: Any) -> frozenset[str]:
-    parts = names.split(",") if isinstance(names, str) else names or []
+    parts = names.split(",") if isinstance(names, str) else [] if names is None else names
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise InvalidValue("attributes and excludedAttributes take a list of attribute names.")
     return frozenset(_key(part.strip()) for part in parts if part.strip())

@@ -281,6 +281,10 @@ def test_too_many_requests_are_429_with_whole_seconds(acme: Company, rival: Comp
     assert send(rival.okta(), "GET", "/Users?count=0").status_code == 200
 
 
+def test_the_limit_is_above_what_an_import_sends(settings: Any) -> None:
+    assert settings.SCIM_REQUESTS_PER_MINUTE == 120_000
+
+
 def test_a_body_too_large_is_413_and_one_of_another_kind_415(acme: Company, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     assert send(acme.okta(), "POST", "/Users", create_body(title="x" * 2000)).status_code == 413

@@ -238,6 +238,17 @@ def test_a_request_that_fails_in_part_changes_nothing(entra: Provider, path: str
     assert entra.get(path).ok() == before
 
 
+def test_a_leaver_is_out_whatever_is_refused_beside(entra: Provider, path: str) -> None:
+    answer = entra.patch(
+        path,
+        {"op": "Replace", "path": 'addresses[type eq "home"].locality', "value": "Jordan"},
+        {"op": "Replace", "path": "active", "value": "False"},
+        {"op": "Replace", "path": "shoeSize", "value": "37"},
+    ).refused(400, "noTarget")
+    assert answer["detail"].startswith("The person's access has ended. ")
+    assert entra.get(path).ok()["active"] is False
+
+
 def test_a_person_is_deleted_for_good_and_only_once(entra: Provider, path: str) -> None:
     entra.patch(path, {"op": "Replace", "path": "active", "value": "False"}).ok()
     entra.delete(path).ok(204)

@@ -81,6 +81,13 @@ def test_deactivation_is_a_patch_without_a_path_and_stays_readable(okta: Provide
     assert okta.find("Users", 'userName eq "keith@acme.example"')["totalResults"] == 1
 
 
+def test_a_deactivation_with_an_attribute_that_is_unknown_is_one(okta: Provider) -> None:
+    path = f"/Users/{create(okta, 'keith')['id']}"
+    answer = okta.patch(path, {"op": "replace", "value": {"active": False, "shoeSize": 44}}).refused(400, "invalidPath")
+    assert answer["detail"].startswith("The person's access has ended. ")
+    assert okta.get(path).ok()["active"] is False
+
+
 def test_a_leaver_who_returns_is_matched_read_put_and_switched_on(okta: Provider) -> None:
     made = create(okta, "keith")
     path = f"/Users/{made['id']}"

@@ -132,6 +132,14 @@ def test_a_user_name_changes_in_place(okta: Provider, made: Json) -> None:
     assert okta.find("Users", 'userName eq "isaac@acme.example"')["totalResults"] == 0
 
 
+def test_a_deactivation_with_a_user_name_that_is_taken_is_one(okta: Provider, made: Json) -> None:
+    okta.post("/Users", isaac(userName="eric@acme.example", externalId="00u2", emails=[])).ok(201)
+    off = {**okta.get(f"/Users/{made['id']}").ok(), "userName": "eric@acme.example", "active": False}
+    first, again = (okta.put(f"/Users/{made['id']}", off).refused(409, "uniqueness") for _ in range(2))
+    assert first["detail"] == f"The person's access has ended. {again['detail']}"
+    assert okta.get(f"/Users/{made['id']}").ok()["active"] is False
+
+
 def test_an_inactive_create_leaves_the_person_without_access(okta: Provider) -> None:
     made = okta.post("/Users", isaac(active=False)).ok(201)
     assert made["active"] is False
