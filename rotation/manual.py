@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from rotation import connectors, jobs, passwords, resolution
 from rotation.models import RotationJob, RotationJobQuerySet
@@ -23,10 +24,13 @@ from workspace.models import Grant, GrantRole, SecretVersion, User
 def waiting_for(user: User) -> RotationJobQuerySet:
     """The rotations in need of a person whose account this person owns, directly or through a team; oldest first. Not
     those that rest because a risk was accepted."""
-    if not user.is_active or user.workspace_id is None:
+    if user.workspace_id is None or not user.has_access:
         return RotationJob.objects.none()
     mine = Q(user=user) | Q(team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None)
-    owned = Grant.objects.filter(mine, workspace_id=user.workspace_id, role=GrantRole.OWNER, ended_at=None)
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
+    owned = Grant.objects.filter(
+        mine, unexpired, workspace_id=user.workspace_id, role=GrantRole.OWNER, ended_at=None
+    )  # fmt: skip
     found: RotationJobQuerySet = RotationJob.objects.filter(
         workspace_id=user.workspace_id, state=JobState.NEEDS_HUMAN, account__archived_at=None,
         account_id__in=owned.values("account_id"),

@@ -169,7 +169,7 @@ def _owner(token: ScimToken, owner: User) -> User:
 
 def _require_owner(token: ScimToken, owner: User) -> None:
     """Raises Refused unless they are an Owner of the token's workspace with access."""
-    if owner.workspace_id != token.workspace_id or not owner.is_active or not owner.is_owner:
+    if owner.workspace_id != token.workspace_id or not owner.is_owner:
         raise Refused(f"{owner.user_name} is no Owner of this workspace. Only an Owner can have a token renewed.")
 
 

@@ -149,10 +149,11 @@ def _advance(switch_off: SwitchOff, actor: Actor) -> int:
 
 def _next_to_leave(workspace: Workspace, actor: Actor) -> User | None:
     """A managed person with access who is neither who asked for it nor the last Owner there is."""
-    active = User.objects.for_workspace(workspace).active()
-    owners = list(active.filter(role=Role.OWNER).values_list("pk", flat=True)[:2])
+    people = User.objects.for_workspace(workspace)
+    owners = list(people.active().filter(role=Role.OWNER).values_list("pk", flat=True)[:2])
     stay: Iterable[UUID | None] = [actor.id, *(owners if len(owners) == 1 else [])]
-    return active.filter(provisioned_at__isnull=False).exclude(pk__in=[pk for pk in stay if pk]).order_by("pk").first()
+    leaving = people.filter(is_active=True, provisioned_at__isnull=False).exclude(pk__in=[pk for pk in stay if pk])
+    return leaving.order_by("pk").first()
 
 
 def _total(found: Affected, people: str) -> int:

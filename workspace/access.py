@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from workspace import accounts, audit, statements
@@ -110,13 +110,12 @@ def check_expiry(expires_at: datetime | None) -> None:
 
 def reachable_accounts(user: User) -> QuerySet[Account]:
     """The accounts a person may use now, directly or through a team. Empty for a person without access."""
-    now = timezone.now()
-    if not user.is_active or user.workspace_id is None or (user.expires_at and user.expires_at <= now):
+    if user.workspace_id is None or not user.has_access:
         return Account.objects.none()
     mine = Q(user=user) | Q(
         team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None
     )
-    live = Grant.objects.filter(mine, _unexpired(now), workspace_id=user.workspace_id, ended_at=None)
+    live = Grant.objects.filter(mine, _unexpired(), workspace_id=user.workspace_id, ended_at=None)
     return Account.objects.filter(
         workspace_id=user.workspace_id, archived_at=None, id__in=live.values("account_id")
     ).order_by("name")
@@ -137,7 +136,7 @@ def live_grants(user: User, account: Account) -> QuerySet[Grant]:
     """The grants by which a person may use an account now: their own, then those of teams they are in."""
     through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
     grants = Grant.objects.filter(
-        _unexpired(timezone.now()), workspace_id=account.workspace_id, account=account, ended_at=None
+        _unexpired(), workspace_id=account.workspace_id, account=account, ended_at=None
     )
     return grants.filter(Q(user=user) | Q(team__in=through)).select_related("team").order_by(
         F("team__display_name").asc(nulls_first=True)
@@ -149,14 +148,14 @@ def shareable(user: User, account_ids: Collection[UUID]) -> set[UUID]:
     platform staff), else those they own or manage."""
     accounts = Account.objects.filter(pk__in=account_ids, archived_at=None)
     if user.workspace_id is None:
-        return set(accounts.values_list("pk", flat=True)) if user.is_active else set()
+        return set(accounts.values_list("pk", flat=True)) if user.has_access else set()
     mine = accounts.filter(workspace_id=user.workspace_id)
     if not user.is_owner:
         sharing = Q(grants__role__in=(GrantRole.OWNER, GrantRole.MANAGER), grants__ended_at=None)
-        sharing &= Q(grants__expires_at=None) | Q(grants__expires_at__gt=timezone.now())
+        sharing &= Q(grants__expires_at=None) | Q(grants__expires_at__gt=Now())
         through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
         holder = Q(grants__user=user) | Q(grants__team__in=through)
-        mine = mine.filter(sharing & holder) if user.is_active else mine.none()
+        mine = mine.filter(sharing & holder) if user.has_access else mine.none()
     return set(mine.values_list("pk", flat=True))
 
 
@@ -267,8 +266,8 @@ def _knowledge(
     return [(row[0], Knowledge(*row[1:])) for row in found]
 
 
-def _unexpired(now: datetime) -> Q:
-    return Q(expires_at=None) | Q(expires_at__gt=now)
+def _unexpired() -> Q:
+    return Q(expires_at=None) | Q(expires_at__gt=Now())
 
 
 def _check_holder(account: Account, holder: User | Team) -> None:
@@ -276,8 +275,8 @@ def _check_holder(account: Account, holder: User | Team) -> None:
         raise Invalid("A grant stays within one workspace.", field="user")
     held = _hold(holder)
     if isinstance(held, User):
-        if not held.is_active:
-            raise Invalid(f"{holder} is disabled and cannot be given access.", field="user")
+        if not held.has_access:
+            raise Invalid(f"{holder} has no access to the workspace and cannot be given any here.", field="user")
     elif held.disbanded_at is not None:
         raise Invalid(f"The team {holder} was disbanded.", field="team")
 

@@ -13,6 +13,7 @@ from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Account, Reveal, SecretVersion, User, Workspace
+from workspace.models.people import HAS_ACCESS
 
 POINTING: Final = frozenset({"connector", "target", "admin_account"})
 """What decides to whom passwords are sent."""
@@ -30,7 +31,7 @@ _RECEIVERS: Final = f"""
 SELECT id FROM workspace_user WHERE is_active AND id IN ({_POINTED_BY}) ORDER BY id FOR KEY SHARE
 """  # noqa: S608  # a constant
 _WITH_PEOPLE: Final = f"""
-SELECT id, is_active FROM workspace_user
+SELECT id, {HAS_ACCESS} FROM workspace_user
  WHERE workspace_id = %(workspace)s AND (id = %(person)s OR id IN ({_POINTED_BY})) ORDER BY id FOR KEY SHARE
 """  # noqa: S608  # a constant
 _SHOW: Final = "UPDATE workspace_secretversion SET visible_from = %s, visible_until = NULL WHERE id = %s"

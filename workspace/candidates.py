@@ -6,15 +6,16 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from workspace.models import User
+from workspace.models.people import with_access
 
 MOST: Final = 10
 
 
 def of(name: str, workspace: str = "") -> list[User]:
-    """The active people of that e-mail or userName, in every workspace unless one is named."""
+    """The people with access of that e-mail or userName, in every workspace unless one is named."""
     name = name.lower()
     people = User.objects.annotate(_email=Lower("email"), _name=Lower("user_name")).filter(
-        Q(_email=name) | Q(_name=name), is_active=True
+        Q(_email=name) | Q(_name=name), with_access()
     )
     if workspace:
         people = people.filter(workspace__slug__iexact=workspace)

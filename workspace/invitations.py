@@ -39,8 +39,8 @@ class _Tokens(PasswordResetTokenGenerator):
 def invite(user: User, *, actor: Actor) -> str:
     """The path of a person's link. Raises Refused for a person without access, and for one Owner who would thereby
     sign in as another."""
-    if not user.is_active or user.workspace is None:
-        raise Refused(f"{user} is disabled and cannot be invited.")
+    if not user.has_access or user.workspace is None:
+        raise Refused(f"{user} has no access and cannot be invited.")
     takes_over = actor.kind == "person" and actor.id != user.id and user.is_owner and user.has_usable_password()
     if takes_over:
         raise Refused(f"{user} is an Owner with a password of their own. Support can send them a new link.")
@@ -73,8 +73,8 @@ def accept(user_id: UUID, token: str, password: Secret) -> User:
 @transaction.atomic
 def set_password(user: User, password: Secret, *, actor: Actor) -> None:
     """Change a person's own password and end their other sessions. Raises Invalid for one that is too weak."""
-    if not people.lock(user).is_active:
-        raise Refused(f"{user} is disabled.")
+    if not people.lock(user).has_access:
+        raise Refused(f"{user} has no access.")
     try:
         validate_password(password.reveal(), user)
     except ValidationError as error:

@@ -11,6 +11,7 @@ from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import ApiKey, User
+from workspace.models.people import with_access
 
 KIND = "key"
 
@@ -22,7 +23,7 @@ def issue(user: User, label: str, *, actor: Actor) -> tuple[ApiKey, Secret]:
     if not label or len(label) > 80 or "\x00" in label:
         raise Invalid("A key needs a label of at most 80 characters.", field="label")
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    if not user.is_active or user.workspace is None:
+    if not user.has_access or user.workspace is None:
         raise Refused("Only a person with access to a workspace can have an API key.")
     issued = credentials.issue(KIND)
     key = ApiKey.objects.create(
@@ -53,12 +54,13 @@ def revoke(key: ApiKey, *, actor: Actor) -> None:
 
 
 def authenticate(token: str) -> User | None:
-    """The active person behind a key, or None; whatever is wrong, the answer is the same."""
+    """The person with access behind a key, or None; whatever is wrong, the answer is the same."""
     lookup = credentials.lookup_of(token, KIND)
     if lookup is None:
         return None
-    key = ApiKey.objects.filter(lookup=lookup, revoked_at=None).select_related("user__workspace").first()
-    if key is None or not credentials.fits(token, bytes(key.digest)) or not key.user.is_active:
+    live_keys = ApiKey.objects.filter(with_access("user__"), lookup=lookup, revoked_at=None)
+    key = live_keys.select_related("user__workspace").first()
+    if key is None or not credentials.fits(token, bytes(key.digest)):
         return None
     ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
     return key.user

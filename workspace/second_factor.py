@@ -154,8 +154,8 @@ def _take_away(user: User, verb: str, actor: Actor) -> None:
 
 def _active(user: User) -> User:
     found = people.lock(user)
-    if not found.is_active:
-        raise Refused(f"{found} is disabled.")
+    if not found.has_access:
+        raise Refused(f"{found} has no access.")
     return found
 
 

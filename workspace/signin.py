@@ -47,8 +47,8 @@ class WorkspaceBackend(BaseBackend):
         return fitting[0] if len(fitting) == 1 else None
 
     def get_user(self, user_id: UUID) -> User | None:
-        """The signed-in person on each request; a disabled one is nobody."""
-        people = User.objects.select_related("workspace").filter(pk=user_id, is_active=True)
+        """The signed-in person on each request; a disabled one, or a guest past their time, is nobody."""
+        people = User.objects.active().select_related("workspace").filter(pk=user_id)
         confirmed = TotpDevice.objects.filter(user=OuterRef("pk"), confirmed=True)
         return people.annotate(has_second_factor=Exists(confirmed)).first()
 

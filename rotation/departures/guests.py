@@ -1,12 +1,12 @@
 """Access that ends by itself: a guest's grant and a guest's own time in the workspace. The sweep writes the end down.
 
-What lies past its time lets nobody in even before that (`access.reachable_accounts`).
+What lies past its time lets nobody in even before that: the database's clock decides.
 """
 
 from typing import Final
 from uuid import UUID
 
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from rotation.departures import offboarding, triggers
 from rotation.models import LossKind
@@ -22,9 +22,8 @@ AT_ONCE: Final = 200
 
 def end_expired() -> int:
     """End what is past its time, some at a turn; how many."""
-    now = timezone.now()
-    grants = Grant.objects.filter(ended_at=None, expires_at__lte=now).order_by("expires_at")
-    guests = User.objects.filter(is_active=True, workspace__isnull=False, expires_at__lte=now).order_by("expires_at")
+    grants = Grant.objects.filter(ended_at=None, expires_at__lte=Now()).order_by("expires_at")
+    guests = User.objects.filter(is_active=True, workspace__isnull=False, expires_at__lte=Now()).order_by("expires_at")
     ended = [_end_grant(pk) for pk in grants.values_list("pk", flat=True)[:AT_ONCE]]
     left = [_offboard(user) for user in guests[:AT_ONCE]]
     return sum(ended) + sum(left)
@@ -34,7 +33,7 @@ def end_expired() -> int:
 def _end_grant(grant_id: UUID) -> bool:
     """Unless somebody gave it more time meanwhile."""
     rows = Grant.objects.select_for_update(of=("self",)).select_related("account", "workspace", "user", "team")
-    grant = rows.filter(pk=grant_id, ended_at=None, expires_at__lte=timezone.now()).first()
+    grant = rows.filter(pk=grant_id, ended_at=None, expires_at__lte=Now()).first()
     if grant is None:
         return False
     triggers.end_grant(grant, actor=EXPIRY, reason=EXPIRED, kind=LossKind.GRANT_EXPIRED)
@@ -44,6 +43,6 @@ def _end_grant(grant_id: UUID) -> bool:
 @atomic()
 def _offboard(user: User) -> bool:
     user = people.lock(user)
-    if not user.is_active or user.expires_at is None or user.expires_at > timezone.now():
+    if not user.is_active or user.has_access:
         return False
     return offboarding.offboard(user, actor=EXPIRY, cause=EXPIRED) is not None

@@ -11,6 +11,7 @@ from workspace.audit import Actor
 from workspace.db.unit_of_work import append, atomic
 from workspace.errors import Refused
 from workspace.models import User, Workspace
+from workspace.models.people import HAS_ACCESS
 
 __all__ = ["Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
 
@@ -89,7 +90,7 @@ def _lock(user: User, actor: Actor) -> User:
     return people.lock(user)
 
 
-_BOTH: Final = "SELECT id, is_active FROM workspace_user WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+_BOTH: Final = f"SELECT id, {HAS_ACCESS} FROM workspace_user WHERE id = ANY(%s) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
 def _workspace_of(user: User) -> Workspace:

@@ -87,8 +87,8 @@ def restore(user: User, account_ids: Collection[UUID], *, actor: Actor) -> int:
     Raises Refused for a person without access or an actor who may not share, Invalid for what is not offered.
     """
     user = people.lock(user)
-    if not user.is_active:
-        raise Refused(f"{user.user_name} is disabled. Reactivate the person first.")
+    if not user.has_access:
+        raise Refused(f"{user.user_name} has no access. Reactivate the person first, or give a guest more time.")
     chosen = [offer for offer in offered(user) if offer.account_id in set(account_ids)]
     if len(chosen) < len(set(account_ids)):
         raise Invalid("Some of this was given back meanwhile, or is not there any more. Look at the list again.")

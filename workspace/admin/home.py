@@ -8,6 +8,7 @@ from workspace import break_glass
 from workspace.admin.base import visitor
 from workspace.console import Card, Figure, home_card
 from workspace.models import Role, TotpDevice, User
+from workspace.models.people import with_access
 
 
 @home_card
@@ -16,7 +17,7 @@ def people(request: HttpRequest) -> Card:
     present = User.objects.present()
     present = present if workspace is None else present.for_workspace(workspace)
     counts = present.aggregate(
-        active=Count("pk", filter=Q(is_active=True)),
+        active=Count("pk", filter=with_access()),
         disabled=Count("pk", filter=Q(is_active=False)),
     )
     page = reverse("admin:workspace_user_changelist")

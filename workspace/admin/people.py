@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -34,17 +34,18 @@ from workspace.admin.person_page import (
     teams_of,
 )
 from workspace.models import AuditEvent, Role, TotpDevice, User
-from workspace.models.people import NAMED_APART
+from workspace.models.people import NAMED_APART, with_access
 from workspace.people import Profile
 
-_INVITED = Q(is_active=True, last_login=None, invited=True)
+_INVITED = with_access() & Q(last_login=None, invited=True)
 
 
 class StateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
     conditions = {
-        "active": ("Active", Q(is_active=True)),
+        "active": ("Active", with_access()),
+        "expired": ("Past their last day", Q(is_active=True) & ~with_access()),
         "disabled": ("Disabled", Q(is_active=False, purged_at=None)),
         "invited": ("Invited, never signed in", _INVITED),
         "deleted": ("Data deleted", Q(purged_at__isnull=False)),
@@ -129,14 +130,16 @@ class PersonAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         invited = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb="person.invited")
-        return with_actor(super().get_queryset(request).annotate(invited=Exists(invited)), "deactivated_by")
+        let_in = ExpressionWrapper(with_access(), output_field=BooleanField())
+        people = super().get_queryset(request).annotate(invited=Exists(invited), let_in=let_in)
+        return with_actor(people, "deactivated_by")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Select boxes offer those only who can be given something."""
         if request.path == reverse("admin:autocomplete"):
-            queryset = queryset.filter(is_active=True)
+            queryset = queryset.filter(with_access())
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
         return found
 

@@ -15,11 +15,13 @@ LATEST: Final = 20
 
 
 def state_badge(user: User) -> SafeString:
-    """`user.invited` is annotated by the page's queryset."""
+    """`user.invited` and `user.let_in` are annotated by the page's queryset."""
     if user.purged_at is not None:
         return badge("Data deleted")
     if not user.is_active:
         return badge("Disabled", "danger")
+    if not getattr(user, "let_in", True):
+        return badge("Expired", "danger")
     if user.last_login is None and getattr(user, "invited", False):
         return badge("Invited", "warning")
     return badge("Active", "success")
@@ -136,7 +138,7 @@ def last_owner_warning(user: User) -> str:
     """A sentence when nobody else could open this console; empty otherwise."""
     if user.role != Role.OWNER or not user.is_active:
         return ""
-    others = User.objects.filter(workspace=user.workspace, role=Role.OWNER, is_active=True).exclude(pk=user.pk)
+    others = User.objects.active().filter(workspace=user.workspace, role=Role.OWNER).exclude(pk=user.pk)
     if others.exists():
         return ""
     return f"{user} is the last Owner. Without one, nobody in the workspace can open this console."

@@ -1,6 +1,7 @@
 """People, the teams they are in, and what lets them in: sessions and API keys."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -11,11 +12,12 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Cast, Lower
+from django.db.models.functions import Cast, Lower, Now
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from workspace import statements
 from workspace.models import directory
 from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
 
@@ -23,6 +25,15 @@ _APART: Final = ~Q(email="") & ~Q(Exact(Lower("user_name"), Lower("email")))
 # People with access whom their identity provider calls by another name than their e-mail address. Nothing breaks by
 # it, but an Owner should know: the product asks for one name everywhere.
 NAMED_APART: Final = _APART & Q(is_active=True, provisioned_at__isnull=False)
+HAS_ACCESS: Final = "(is_active AND (expires_at IS NULL OR expires_at > statement_timestamp()))"
+"""SQL: whether somebody of `workspace_user` is let in now; as `with_access`."""
+
+
+def with_access(person: str = "") -> Q:
+    """That somebody (`person` is the path to them, such as "user__") is let in: active, and before the end of a guest's
+    time, at which it is over. The database's clock decides, whatever the machine's own says."""
+    before_their_end = Q(**{f"{person}expires_at": None}) | Q(**{f"{person}expires_at__gt": Now()})
+    return Q(**{f"{person}is_active": True}) & before_their_end
 
 
 
@@ -64,7 +75,8 @@ class UserQuerySet(TenantQuerySet["User"]):
         return self.filter(delisted_at__isnull=True, purged_at__isnull=True)
 
     def active(self) -> "UserQuerySet":
-        return self.filter(is_active=True)
+        """All who are let in now."""
+        return self.filter(with_access())
 
     def named_apart(self) -> "UserQuerySet":
         """People with access whose userName, as the identity provider has it, is not their e-mail address."""
@@ -179,13 +191,19 @@ class User(AbstractBaseUser):
         return self.workspace_id is None
 
     @property
+    def has_access(self) -> bool:
+        """Whether the person is let in now, as `with_access`. Of a guest the database is asked; `is_active` says only
+        that nothing has written the end down yet."""
+        return self.is_active and (self.expires_at is None or self.expires_at > _database_time())
+
+    @property
     def is_owner(self) -> bool:
-        return self.is_active and self.role == Role.OWNER and not self.is_platform_staff
+        return self.role == Role.OWNER and not self.is_platform_staff and self.has_access
 
     @property
     def is_staff(self) -> bool:
         """Who reaches the admin: Owners into their workspace, platform staff into all."""
-        return self.is_active and (self.is_platform_staff or self.is_owner)
+        return self.has_access if self.is_platform_staff else self.is_owner
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         """The admin's own classes decide what an Owner may do with a page (`workspace/admin.py`)."""
@@ -293,6 +311,11 @@ class Session(AbstractBaseSession):
         from workspace.sessions import SessionStore  # the store needs this model
 
         return SessionStore
+
+
+def _database_time() -> datetime:
+    found: datetime = statements.rows("SELECT statement_timestamp()")[0][0]
+    return found
 
 
 def user_id_of(session: dict[str, Any]) -> UUID | None:
