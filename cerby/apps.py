@@ -8,6 +8,6 @@ class CerbyConfig(AppConfig):
 
     def ready(self) -> None:
         """Tasks are sent by name through Celery's current application; make it ours in every process."""
-        from cerby import celery
+        from cerby import celery, checks  # noqa: F401  # registers its checks
 
         celery.app.set_default()

@@ -8,12 +8,13 @@ from django.db.models import Q
 
 from rotation.models import Exposure
 from workspace import access
-from workspace.models import Account, Grant, Reveal, TeamMembership, User
+from workspace.models import Account, Holding, Reveal, User
+from workspace.vault import ledger
 
 
 @dataclass(frozen=True)
 class Way:
-    """A span in which a person had an account: by a grant of their own, or by being in a team that held one."""
+    """A span in which a person held an account, to be read: it was, or will be, over at `until`."""
 
     through: str
     role: str
@@ -24,15 +25,7 @@ class Way:
 
 def ways(user: User, account: Account) -> list[Way]:
     """Every span, oldest first. One that never overlapped (they left before the team was given it) is none."""
-    own = Grant.objects.filter(account=account, user=user)
-    found = [Way("their own grant", one.role, one.granted_at, one.ended_at, one.end_reason) for one in own]
-    memberships = TeamMembership.objects.filter(user=user).select_related("team")
-    by_team: dict[Any, list[TeamMembership]] = {}
-    for membership in memberships:
-        by_team.setdefault(membership.team_id, []).append(membership)
-    for grant in Grant.objects.filter(account=account, team__in=by_team).select_related("team"):
-        found += [way for membership in by_team[grant.team_id] if (way := _overlap(grant, membership))]
-    return sorted(found, key=lambda way: way.since)
+    return sorted(map(_way, ledger.ways(user, account)), key=lambda way: way.since)
 
 
 def record(user: User, account: Account) -> dict[str, Any]:
@@ -41,7 +34,7 @@ def record(user: User, account: Account) -> dict[str, Any]:
     exposures = Exposure.objects.filter(Q(user=user), account=account).select_related("version").order_by("opened_at")
     return {
         "person": user.user_name, "account": account.name,
-        "reaches_it_now": access.reachable_accounts(user).filter(pk=account.pk).exists(),
+        "reaches_it_now": ledger.ways(user, account).reaching().exists(),
         "could_know_a_living_password": any(
             item.account_id == account.pk for item in access.could_have_known(user)
         ),
@@ -59,12 +52,15 @@ def record(user: User, account: Account) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _overlap(grant: Grant, membership: TeamMembership) -> Way | None:
-    since = max(grant.granted_at, membership.joined_at)
-    ends = [end for end in (grant.ended_at, membership.left_at) if end]
-    until = min(ends) if ends else None
-    if until is not None and until <= since:
-        return None
-    left_first = until is not None and until == membership.left_at
-    why = "left the team" if left_first else grant.end_reason
-    return Way(f"team {grant.team}", grant.role, since, until, why)
+def _way(held: Holding) -> Way:
+    through = f"team {held.team}" if held.team else "their own grant"
+    return Way(through, held.role, held.since, held.until, _why_it_ended(held))
+
+
+def _why_it_ended(held: Holding) -> str:
+    """Which of the ends came first; empty while there is none."""
+    if held.until is None:
+        return ""
+    if held.until == held.left_at:
+        return "left the team"
+    return held.end_reason or ("the time was over" if held.until == held.expires_at else "")

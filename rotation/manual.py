@@ -7,8 +7,6 @@ page loses none. It counts as known to whoever saw it.
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
-from django.db.models.functions import Now
 
 from rotation import connectors, jobs, passwords, resolution
 from rotation.models import RotationJob, RotationJobQuerySet
@@ -18,21 +16,18 @@ from workspace import accounts, audit
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound
-from workspace.models import Grant, GrantRole, SecretVersion, User
+from workspace.models import GrantRole, SecretVersion, User
+from workspace.vault import ledger
 
 
 def waiting_for(user: User) -> RotationJobQuerySet:
     """The rotations in need of a person whose account this person owns, directly or through a team; oldest first. Not
     those that rest because a risk was accepted."""
-    if user.workspace_id is None or not user.has_access:
+    if user.workspace_id is None:
         return RotationJob.objects.none()
-    mine = Q(user=user) | Q(team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None)
-    unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
-    owned = Grant.objects.filter(
-        mine, unexpired, workspace_id=user.workspace_id, role=GrantRole.OWNER, ended_at=None
-    )  # fmt: skip
+    owned = ledger.holdings_of(user).reaching().filter(role=GrantRole.OWNER)
     found: RotationJobQuerySet = RotationJob.objects.filter(
-        workspace_id=user.workspace_id, state=JobState.NEEDS_HUMAN, account__archived_at=None,
+        workspace_id=user.workspace_id, state=JobState.NEEDS_HUMAN,
         account_id__in=owned.values("account_id"),
     )  # fmt: skip
     found = found.exclude(failure_code=jobs.RISK_ACCEPTED)

@@ -1,7 +1,7 @@
 """Who may use which account, who could have known which password, and the showing of one.
 
-Grants and memberships with their end times are the ledger: what a person could have known is computed from the
-past as it was, so the order in which a provider ends things changes nothing.
+What a person could have known is computed from the ledger (`workspace.vault.ledger`), the past as it was: the order in
+which a provider ends things changes nothing.
 """
 
 from collections.abc import Collection
@@ -12,14 +12,15 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from workspace import accounts, audit, statements
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound, Refused
-from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, Team, TeamMembership, User
+from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, Team, User
+from workspace.vault import ledger, ledger_sql
 
 
 @dataclass(frozen=True)
@@ -110,15 +111,10 @@ def check_expiry(expires_at: datetime | None) -> None:
 
 def reachable_accounts(user: User) -> QuerySet[Account]:
     """The accounts a person may use now, directly or through a team. Empty for a person without access."""
-    if user.workspace_id is None or not user.has_access:
+    if user.workspace_id is None:
         return Account.objects.none()
-    mine = Q(user=user) | Q(
-        team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None
-    )
-    live = Grant.objects.filter(mine, _unexpired(), workspace_id=user.workspace_id, ended_at=None)
-    return Account.objects.filter(
-        workspace_id=user.workspace_id, archived_at=None, id__in=live.values("account_id")
-    ).order_by("name")
+    reached = ledger.holdings_of(user).reaching().values("account_id")
+    return Account.objects.filter(workspace_id=user.workspace_id, id__in=reached).order_by("name")
 
 
 def listed_accounts(user: User, search: str = "") -> QuerySet[Account]:
@@ -132,17 +128,6 @@ def listed_accounts(user: User, search: str = "") -> QuerySet[Account]:
     return accounts.filter(found) if search else accounts
 
 
-def live_grants(user: User, account: Account) -> QuerySet[Grant]:
-    """The grants by which a person may use an account now: their own, then those of teams they are in."""
-    through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
-    grants = Grant.objects.filter(
-        _unexpired(), workspace_id=account.workspace_id, account=account, ended_at=None
-    )
-    return grants.filter(Q(user=user) | Q(team__in=through)).select_related("team").order_by(
-        F("team__display_name").asc(nulls_first=True)
-    )
-
-
 def shareable(user: User, account_ids: Collection[UUID]) -> set[UUID]:
     """Those of the accounts that a person may give to others: all of their workspace's for its Owner (and any for
     platform staff), else those they own or manage."""
@@ -151,11 +136,8 @@ def shareable(user: User, account_ids: Collection[UUID]) -> set[UUID]:
         return set(accounts.values_list("pk", flat=True)) if user.has_access else set()
     mine = accounts.filter(workspace_id=user.workspace_id)
     if not user.is_owner:
-        sharing = Q(grants__role__in=(GrantRole.OWNER, GrantRole.MANAGER), grants__ended_at=None)
-        sharing &= Q(grants__expires_at=None) | Q(grants__expires_at__gt=Now())
-        through = TeamMembership.objects.filter(user=user, left_at=None, team__disbanded_at=None).values("team_id")
-        holder = Q(grants__user=user) | Q(grants__team__in=through)
-        mine = mine.filter(sharing & holder) if user.has_access else mine.none()
+        sharing = ledger.holdings_of(user).reaching().filter(role__in=(GrantRole.OWNER, GrantRole.MANAGER))
+        mine = mine.filter(pk__in=sharing.values("account_id"))
     return set(mine.values_list("pk", flat=True))
 
 
@@ -178,20 +160,12 @@ def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
     return secret
 
 
-# Every span in which people had the account, directly or while a team they were in had it, laid over the span in
-# which each version was shown; and every version they saw or typed, whatever the spans say. Ends are exclusive.
-# Versions proved dead are nobody's knowledge any more. OFFSET 0 holds the planner to one look into the index for each
-# account: right after many accounts were added it would compare all of them with all. Takes `users` and `accounts`
-# (null: all); columns as in Knowledge, after the person's id.
-COULD_HAVE_KNOWN: Final = """
-WITH access AS (
-    SELECT g.user_id, g.account_id, g.granted_at AS since, coalesce(g.ended_at, 'infinity') AS until
-      FROM workspace_grant g WHERE g.user_id = ANY(%(users)s)
-    UNION ALL
-    SELECT m.user_id, g.account_id, greatest(g.granted_at, m.joined_at),
-           least(coalesce(g.ended_at, 'infinity'), coalesce(m.left_at, 'infinity'))
-      FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
-     WHERE m.user_id = ANY(%(users)s)
+# Every span in which people held the account, laid over the span in which each version was shown; and every version
+# they saw or typed, whatever the spans say. Ends are exclusive. Versions proved dead are nobody's knowledge any more.
+# OFFSET 0 holds the planner to one look into the index for each account: right after many accounts were added it would
+# compare all of them with all. Takes `users` and `accounts` (null: all); columns as in Knowledge, after the person.
+COULD_HAVE_KNOWN: Final = f"""
+WITH access AS ({ledger_sql.HELD} WHERE user_id = ANY(%(users)s)
 ), known AS (
     SELECT access.user_id, access.account_id, v.id, v.number, greatest(access.since, v.visible_from) AS since,
            NULL::timestamptz AS revealed_at
@@ -212,30 +186,13 @@ WITH access AS (
 )
 SELECT newest.user_id, newest.account_id, newest.id, newest.since, newest.revealed_at, account.is_privileged
   FROM newest JOIN workspace_account account ON account.id = newest.account_id
-"""
-
-# Who of these people, all with access, reaches which of these accounts now.
-_REACHING: Final = """
-SELECT g.user_id, g.account_id FROM workspace_grant g
- WHERE g.account_id = ANY(%(accounts)s) AND g.user_id = ANY(%(users)s) AND g.ended_at IS NULL
-   AND (g.expires_at IS NULL OR g.expires_at > %(now)s)
-UNION
-SELECT m.user_id, g.account_id FROM workspace_grant g
-  JOIN workspace_team t ON t.id = g.team_id AND t.disbanded_at IS NULL
-  JOIN workspace_teammembership m ON m.team_id = t.id AND m.left_at IS NULL AND m.user_id = ANY(%(users)s)
- WHERE g.account_id = ANY(%(accounts)s) AND g.ended_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > %(now)s)
-"""
-
+"""  # noqa: S608  # constants
 
 _ACTIVE: Final = "SELECT id FROM workspace_user WHERE id = ANY(%s) AND is_active ORDER BY id FOR KEY SHARE"
 
-HAD_ANY: Final = """(
-    EXISTS (SELECT FROM workspace_grant WHERE user_id = %(user)s)
-    OR EXISTS (SELECT FROM workspace_teammembership m JOIN workspace_grant g ON g.team_id = m.team_id
-                WHERE m.user_id = %(user)s)
-    OR EXISTS (SELECT FROM workspace_reveal WHERE user_id = %(user)s))"""
-"""SQL: whether a person ever held an account, was in a team that did, or was shown a password. Who did not, could have
-known none and owns none."""
+HAD_ANY: Final = f"({ledger_sql.HELD_ANY} OR EXISTS (SELECT FROM workspace_reveal WHERE user_id = %(user)s))"
+"""SQL: whether a person ever held an account or was shown a password. Who did not, could have known none and owns
+none."""
 
 
 def could_have_known(user: User) -> list[Knowledge]:
@@ -253,8 +210,7 @@ def known_and_out_of_reach(
     if not active or not account_ids:
         return []
     known = _knowledge(active, account_ids)
-    found = statements.rows(_REACHING, {"users": active, "accounts": list(account_ids), "now": timezone.now()})
-    reaching = set(found)
+    reaching = ledger.reaching(active, account_ids)
     return [(user_id, item) for user_id, item in known if (user_id, item.account_id) not in reaching]
 
 
@@ -264,10 +220,6 @@ def _knowledge(
     accounts = None if account_ids is None else list(account_ids)
     found = statements.rows(COULD_HAVE_KNOWN, {"users": list(user_ids), "accounts": accounts})
     return [(row[0], Knowledge(*row[1:])) for row in found]
-
-
-def _unexpired() -> Q:
-    return Q(expires_at=None) | Q(expires_at__gt=Now())
 
 
 def _check_holder(account: Account, holder: User | Team) -> None:

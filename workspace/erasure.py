@@ -43,7 +43,8 @@ def tenant_rows(workspace: Workspace) -> Iterator[QuerySet[Any]]:
     Foreign keys are checked at the commit (Django declares them deferred), so the order matters to nothing but the
     look-ups through other tables, which need their rows still there.
     """
-    paths = {model: path for model in apps.get_models() if (path := _path(model))}
+    tables = (model for model in apps.get_models() if model._meta.managed)  # a view has no rows of its own
+    paths = {model: path for model in tables if (path := _path(model))}
     for model in sorted(paths, key=lambda model: -paths[model].count("__")):
         yield model._base_manager.filter(**{paths[model]: workspace})
 

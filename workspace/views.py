@@ -29,6 +29,7 @@ from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm
 from workspace.models import Account, TeamMembership, User
 from workspace.policy import STRICT
 from workspace.reauthentication import ReauthenticationForm
+from workspace.vault import ledger
 
 View = Callable[..., HttpResponseBase]
 
@@ -236,5 +237,5 @@ def _find_account(request: PersonRequest, account_id: UUID) -> Account:
 
 
 def _account_page(request: PersonRequest, shared: Account, secret: Secret | None = None) -> HttpResponse:
-    grants = access.live_grants(request.user, shared)
-    return render(request, "web/account.html", {"account": shared, "grants": list(grants), "secret": secret})
+    ways = ledger.ways(request.user, shared).reaching()
+    return render(request, "web/account.html", {"account": shared, "ways": list(ways), "secret": secret})

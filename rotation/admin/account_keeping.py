@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -24,18 +24,12 @@ from workspace.admin.person_page import account_link
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused
 from workspace.identifiers import parse_uuid
-from workspace.models import Account, Grant, GrantRole
+from workspace.models import Account, GrantRole, Holding
 
 AT_ONCE: Final = 50
 """How many accounts one click rotates: a page of the list, and an address that every server takes."""
 DRIFTS: Final = Exists(Verification.objects.filter(account=OuterRef("pk"), drifted_at__isnull=False))
-OWNED: Final = Exists(
-    Grant.objects.filter(
-        Q(user__is_active=True)
-        | Q(team__disbanded_at=None, team__memberships__left_at=None, team__memberships__user__is_active=True),
-        account=OuterRef("pk"), role=GrantRole.OWNER, ended_at=None,
-    )
-)  # fmt: skip
+OWNED: Final = Exists(Holding.objects.reaching().filter(account=OuterRef("pk"), role=GrantRole.OWNER))
 
 
 class ReasonForm(forms.ActForm):

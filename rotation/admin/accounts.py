@@ -25,6 +25,7 @@ from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button,
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 from workspace.models import Account, Authenticator, CharacterClass, Grant, GrantRole, SecretVersion, Team, User
+from workspace.vault import ledger
 
 SHOWN = 20
 SHORT = 120
@@ -125,7 +126,7 @@ class AccountAdmin(KeptAdmin):
             drifts=DRIFTS,
             owned=OWNED,
             live_job=Subquery(live.values("pk")[:1]),
-            live_grants=Count("grants", filter=Q(grants__ended_at=None)),
+            live_grants=Count("grants", filter=ledger.in_force("grants__")),
             codes_since=Subquery(Authenticator.objects.filter(account=OuterRef("pk")).values("enrolled_at")[:1]),
         )  # fmt: skip
         return rows
@@ -296,7 +297,7 @@ def setting_text(value: Any) -> Any:
 
 
 def grants_of(account: Account) -> Section:
-    grants = account.grants.filter(ended_at=None).select_related("user", "team", "account").order_by("granted_at")
+    grants = ledger.grants_of(account).select_related("user", "team", "account").order_by("granted_at")
     return Section(
         "Who can use it",
         ("Given to", "", "Role", "Since", "Until", ""),

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from rotation.models import Exposure, Offboarding
 from workspace.admin.parts import NOTHING, Fact, Section, badge, bar, link, when
-from workspace.models import AuditEvent, Grant, Reveal, TeamMembership, User
+from workspace.models import AuditEvent, Holding, Reveal, TeamMembership, User
+from workspace.vault import ledger
 
 ASKED = "person.deletion_asked"
 
@@ -16,11 +17,12 @@ def with_departure(rows: QuerySet[Any]) -> QuerySet[Any]:
     """The people, each with what the last departure ended and opened: `ended_grants`, `known` and `still_open`."""
     last = Offboarding.objects.filter(user=OuterRef("pk")).order_by("-started_at")
     exposures = Exposure.objects.filter(offboarding=OuterRef("last_offboarding")).values("offboarding")
-    grants = Grant.objects.filter(user=OuterRef("pk"), ended_at__gte=OuterRef("deactivated_at")).values("user")
+    own = Holding.objects.filter(user=OuterRef("pk"), team=None)
+    ended = own.filter(grant_ended_at__gte=OuterRef("deactivated_at")).values("user")
     asked = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb=ASKED)
     rows = rows.annotate(last_offboarding=Subquery(last.values("pk")[:1]), deletion_asked=Exists(asked))
     counted: QuerySet[Any] = rows.annotate(
-        ended_grants=_number(grants, Count("pk")),
+        ended_grants=_number(ended, Count("*")),
         known=_number(exposures, Count("pk")),
         still_open=_number(exposures, Count("pk", filter=Q(closed_at=None))),
     )
@@ -51,7 +53,7 @@ def facts_of(user: User) -> list[Fact]:
     ).first()  # fmt: skip
     if user.is_active or done is None:
         return []
-    ended = Grant.objects.filter(user=user, ended_at__gte=F("user__deactivated_at")).count()
+    ended = ledger.holdings_of(user).filter(team=None, grant_ended_at__gte=user.deactivated_at).count()
     facts = [Fact("Grants ended", ended), Fact("Offboarding", link(done))]
     if done.known:
         facts.append(Fact("Passwords dealt with", bar(done.known - done.still_open, done.known)))
@@ -66,7 +68,7 @@ def data_of(user: User) -> list[Section]:
     asked = AuditEvent.objects.filter(subject_id=user.pk, verb=ASKED).order_by("-id").first()
     rows: list[list[Any]] = [
         ["Profile", f"{sum(map(bool, profile)) + 1} fields and {len(user.attributes)} more attributes"],
-        ["Grants that ended", Grant.objects.filter(user=user).count()],
+        ["Grants that ended", ledger.holdings_of(user).filter(team=None).count()],
         ["Teams they were in", TeamMembership.objects.filter(user=user).count()],
         ["Times they saw or typed a password", Reveal.objects.filter(user=user).count()],
     ]

@@ -1,7 +1,7 @@
 """Accounts whose only Owner is gone: found, given a suggested successor, handed over when somebody confirms it.
 
-An account is owned while somebody with access holds its Owner role, directly or through a team. What never had an
-Owner is no orphan. Workspace Owners see every account meanwhile, so none is ever out of reach.
+An account is owned while somebody reaches it as its Owner (`workspace.vault.ledger`). What never had an Owner is no
+orphan. Workspace Owners see every account meanwhile, so none is ever out of reach.
 """
 
 import json
@@ -17,11 +17,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from rotation.models import Offboarding, Orphan, OrphanOutcome
-from workspace import audit, bulk, notices, statements
+from workspace import audit, bulk, notices
 from workspace.audit import Actor
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Grant, GrantRole, Notice, User, Workspace
+from workspace.vault import ledger, ledger_sql
 
 SWEEP: Final = Actor.system("sweep")
 HANDED_OVER: Final = "The account was handed over: now its Owner."
@@ -44,67 +45,33 @@ class Suggestion:
     why: Why
 
 
-# Of these accounts, those that have an Owner with access beside the person `%(user)s` (who may be nobody).
-_OWNED: Final = """
-SELECT a.id FROM unnest(%(accounts)s::uuid[]) AS a (id)
-  JOIN workspace_grant g ON g.account_id = a.id AND g.role = 'owner' AND g.ended_at IS NULL
-  LEFT JOIN workspace_team t ON t.id = g.team_id AND t.disbanded_at IS NULL
- WHERE CASE WHEN g.user_id IS NOT NULL
-            THEN g.user_id IS DISTINCT FROM %(user)s
-                 AND EXISTS (SELECT 1 FROM workspace_user u WHERE u.id = g.user_id AND u.is_active)
-            ELSE EXISTS (SELECT 1 FROM workspace_teammembership m
-                          WHERE m.team_id = t.id AND m.left_at IS NULL AND m.user_id IS DISTINCT FROM %(user)s) END
-"""
-
-_OWNED_BY: Final = """
-SELECT a.id FROM workspace_account a WHERE a.archived_at IS NULL AND a.id IN (
-    SELECT g.account_id FROM workspace_grant g
-     WHERE g.user_id = %(user)s AND g.role = 'owner' AND g.ended_at IS NULL
-    UNION
-    SELECT g.account_id FROM workspace_teammembership m
-      JOIN workspace_team t ON t.id = m.team_id AND t.disbanded_at IS NULL
-      JOIN workspace_grant g ON g.team_id = t.id AND g.role = 'owner' AND g.ended_at IS NULL
-     WHERE m.user_id = %(user)s AND m.left_at IS NULL)
-"""
-
 # Accounts that lost an Owner lately and are not in the queue.
-_LOST: Final = """
-SELECT a.id, a.workspace_id FROM workspace_account a WHERE a.archived_at IS NULL AND a.id IN (
-    SELECT account_id FROM workspace_grant WHERE role = 'owner' AND ended_at > %(since)s
-    UNION
-    SELECT g.account_id FROM workspace_teammembership m
-      JOIN workspace_grant g ON g.team_id = m.team_id AND g.role = 'owner' AND g.ended_at IS NULL
-     WHERE m.left_at > %(since)s)
+_LOST: Final = f"""
+SELECT a.id, a.workspace_id FROM workspace_account a
+ WHERE a.archived_at IS NULL AND a.id IN ({ledger_sql.LOST_OWNER})
    AND NOT EXISTS (SELECT 1 FROM rotation_orphan o WHERE o.account_id = a.id AND o.settled_at IS NULL)
-"""
+"""  # noqa: S608  # constants
 
 # For each account: a Manager (a person's own grant before a team's), else who used it last and still may, else the
 # workspace's first Owner. Guests are suggested for nothing.
-_SUGGESTED: Final = """
+_SUGGESTED: Final = f"""
 SELECT a.id, coalesce(manager.id, recent.id, owner.id),
        CASE WHEN manager.id IS NOT NULL THEN 'manager' WHEN recent.id IS NOT NULL THEN 'recent_user'
             ELSE 'workspace_owner' END
   FROM workspace_account a
   LEFT JOIN LATERAL (
-        SELECT u.id FROM workspace_grant g
-          LEFT JOIN workspace_team t ON t.id = g.team_id AND t.disbanded_at IS NULL
-          LEFT JOIN workspace_teammembership m ON m.team_id = t.id AND m.left_at IS NULL
-          JOIN workspace_user u ON u.id = coalesce(g.user_id, m.user_id) AND u.is_active AND u.expires_at IS NULL
-            AND u.id IS DISTINCT FROM %(leaving)s
-         WHERE g.account_id = a.id AND g.role = 'manager' AND g.ended_at IS NULL AND g.expires_at IS NULL
-         ORDER BY g.user_id IS NULL,
-                  (SELECT max(r.at) FROM workspace_reveal r WHERE r.account_id = a.id AND r.user_id = u.id)
-                  DESC NULLS LAST, g.granted_at, u.id
+        SELECT h.user_id AS id FROM workspace_holding h
+         WHERE h.account_id = a.id AND h.role = 'manager' AND {ledger_sql.REACHES_FOR_GOOD}
+           AND h.user_id IS DISTINCT FROM %(leaving)s
+         ORDER BY h.team_id IS NOT NULL,
+                  (SELECT max(r.at) FROM workspace_reveal r WHERE r.account_id = a.id AND r.user_id = h.user_id)
+                  DESC NULLS LAST, h.since, h.user_id
          LIMIT 1) manager ON true
   LEFT JOIN LATERAL (
-        SELECT u.id FROM workspace_reveal r
-          JOIN workspace_user u ON u.id = r.user_id AND u.is_active AND u.expires_at IS NULL
-            AND u.id IS DISTINCT FROM %(leaving)s
-         WHERE r.account_id = a.id AND manager.id IS NULL AND EXISTS (
-               SELECT 1 FROM workspace_grant g
-                WHERE g.account_id = a.id AND g.ended_at IS NULL AND g.expires_at IS NULL AND (g.user_id = u.id
-                   OR EXISTS (SELECT 1 FROM workspace_teammembership m
-                               WHERE m.team_id = g.team_id AND m.user_id = u.id AND m.left_at IS NULL)))
+        SELECT r.user_id AS id FROM workspace_reveal r
+         WHERE r.account_id = a.id AND manager.id IS NULL AND r.user_id IS DISTINCT FROM %(leaving)s AND EXISTS (
+               SELECT FROM workspace_holding h
+                WHERE h.account_id = r.account_id AND h.user_id = r.user_id AND {ledger_sql.REACHES_FOR_GOOD} OFFSET 0)
          ORDER BY r.at DESC LIMIT 1) recent ON true
   LEFT JOIN LATERAL (
         SELECT u.id FROM workspace_user u
@@ -112,13 +79,13 @@ SELECT a.id, coalesce(manager.id, recent.id, owner.id),
            AND u.id IS DISTINCT FROM %(leaving)s
          ORDER BY u.created_at, u.id LIMIT 1) owner ON true
  WHERE a.id = ANY(%(accounts)s)
-"""
+"""  # noqa: S608  # constants
 
 
 def owned_alone(user: User) -> list[UUID]:
     """The accounts that nobody but this person owns. Whoever owns nothing costs one statement."""
-    mine = [row[0] for row in statements.rows(_OWNED_BY, {"user": user.pk})]
-    others = _owned(mine, beside=user)
+    mine = ledger.owned_by(user)
+    others = ledger.owned(mine, beside=user)
     return [account for account in mine if account not in others]
 
 
@@ -153,7 +120,7 @@ def find_lost() -> int:
     Two departures side by side each leave an account to the other, and a team can be emptied.
     """
     rows = _rows(_LOST, {"since": timezone.now() - LOST_WITHIN})
-    owned = _owned([row[0] for row in rows])
+    owned = ledger.owned([row[0] for row in rows])
     lost = [row for row in rows if row[0] not in owned]
     for workspace in Workspace.objects.filter(pk__in={row[1] for row in lost}):
         accounts = [row[0] for row in lost if row[1] == workspace.pk]
@@ -164,7 +131,7 @@ def find_lost() -> int:
 def settle_owned() -> int:
     """Take off the queue what somebody owns again, or what was archived; how many."""
     waiting = list(Orphan.objects.filter(settled_at=None).select_related("account"))
-    owned = _owned([orphan.account_id for orphan in waiting])
+    owned = ledger.owned([orphan.account_id for orphan in waiting])
     settled = [orphan for orphan in waiting if orphan.account_id in owned or orphan.account.archived_at]
     for outcome, rows in (
         (OrphanOutcome.ARCHIVED, [orphan for orphan in settled if orphan.account.archived_at]),
@@ -205,14 +172,6 @@ def confirm_many(workspace: Workspace, successors: Mapping[UUID, UUID], *, actor
     audit.record_each(workspace, "orphan.handed_over", accounts, actor=actor, each=details)
     _resolve_notices(workspace, orphans)
     return len(orphans)
-
-
-def _owned(account_ids: Collection[UUID], *, beside: User | None = None) -> set[UUID]:
-    """Those of the accounts that have an Owner with access, beside a person who is to leave."""
-    if not account_ids:
-        return set()
-    rows = _rows(_OWNED, {"accounts": list(account_ids), "user": beside.pk if beside else None})
-    return {row[0] for row in rows}
 
 
 def _open(workspace: Workspace, accounts: Collection[UUID], *, told_of: Any, **shared: Any) -> int:

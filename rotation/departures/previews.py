@@ -13,7 +13,8 @@ from rotation.departures.estimates import Pace
 from rotation.departures.orphans import Suggestion
 from workspace import access
 from workspace.access import Knowledge
-from workspace.models import Account, ApiKey, Grant, RotationPolicy, Session, TeamMembership, User
+from workspace.models import Account, ApiKey, RotationPolicy, Session, TeamMembership, User
+from workspace.vault import ledger
 
 
 class Consequence(StrEnum):
@@ -106,7 +107,7 @@ def preview(user: User) -> Preview:
         user, policy,
         sorted(items, key=lambda item: item.account.name.lower()),
         sorted((accounts[pk] for pk in alone), key=lambda account: account.name.lower()),
-        Grant.objects.filter(user=user, ended_at=None).count(),
+        ledger.holdings_of(user).live().filter(team=None).count(),
         TeamMembership.objects.filter(user=user, left_at=None).count(),
         Session.objects.filter(user=user).count(),
         ApiKey.objects.filter(user=user, revoked_at=None).count(),

@@ -19,6 +19,7 @@ from workspace.audit import Actor
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Grant, User, Workspace
+from workspace.vault import ledger_sql
 
 SWEEP: Final = Actor.system("sweep")
 
@@ -34,16 +35,11 @@ class Offer:
 
 
 # What ended with a departure, of accounts that are still there and that the person does not hold now.
-_OFFERED: Final = """
-SELECT g.account_id, g.user_id, g.role, g.expires_at
-  FROM rotation_offboarding o
-  JOIN workspace_grant g ON g.user_id = o.user_id AND g.ended_at >= o.started_at AND g.granted_at <= o.started_at
-  JOIN workspace_account a ON a.id = g.account_id AND a.archived_at IS NULL
- WHERE o.id = ANY(%(offboardings)s) AND (g.expires_at IS NULL OR g.expires_at > %(now)s) AND NOT EXISTS (
-       SELECT 1 FROM workspace_grant live
-        WHERE live.account_id = g.account_id AND live.user_id = g.user_id AND live.ended_at IS NULL)
- ORDER BY lower(a.name), g.user_id
-"""
+_OFFERED: Final = f"""
+WITH gone AS (
+    SELECT user_id, started_at AS left_at FROM rotation_offboarding WHERE id = ANY(%(offboardings)s))
+{ledger_sql.ENDED_WITH_DEPARTURE}
+"""  # noqa: S608  # constants
 
 # Exposures of departures that were called off, whose person has access again and reaches the account.
 _IN_AGAIN: Final = """
@@ -51,14 +47,9 @@ WITH closing AS (
 SELECT e.id, o.id AS offboarding_id
   FROM rotation_exposure e JOIN rotation_offboarding o ON o.id = e.offboarding_id
   JOIN rotation_massremoval r ON r.id = o.hold_id AND r.decision = %(cancelled)s
-  JOIN workspace_user u ON u.id = o.user_id AND u.is_active
  WHERE e.closed_at IS NULL AND EXISTS (
-       SELECT 1 FROM workspace_grant g
-        WHERE g.account_id = e.account_id AND g.ended_at IS NULL
-          AND (g.expires_at IS NULL OR g.expires_at > %(now)s)
-          AND (g.user_id = u.id OR EXISTS (
-               SELECT 1 FROM workspace_teammembership m
-                WHERE m.team_id = g.team_id AND m.user_id = u.id AND m.left_at IS NULL)))
+       SELECT FROM workspace_holding h
+        WHERE h.account_id = e.account_id AND h.user_id = o.user_id AND h.reaches OFFSET 0)
  ORDER BY e.id FOR UPDATE OF e)
 UPDATE rotation_exposure e SET closed_at = %(now)s, outcome = %(outcome)s FROM closing WHERE closing.id = e.id
 RETURNING closing.offboarding_id
@@ -135,7 +126,7 @@ def left_open(removal: MassRemoval) -> int:
 
 def _offers(offboardings: Collection[UUID]) -> list[Offer]:
     with connection.cursor() as cursor:
-        cursor.execute(_OFFERED, {"offboardings": list(offboardings), "now": timezone.now()})
+        cursor.execute(_OFFERED, {"offboardings": list(offboardings)})
         return [Offer(*row) for row in cursor.fetchall()]
 
 

@@ -2,8 +2,8 @@
 
 The act itself only writes down that access was lost, in one statement whatever the number of people, so that a group
 push of a thousand costs what one costs. The sweep settles it soon after: who of them could have known a password that
-they no longer reach, which of these the workspace's policy rotates. Grants and memberships are the ledger, so the
-answer is the same as it was in the act; and whoever is given the access back in between, as some providers do when
+they no longer reach, which of these the workspace's policy rotates. The ledger keeps the past, so the answer is the
+same as it was in the act; and whoever is given the access back in between, as some providers do when
 they rewrite a group, sets off nothing. Whoever leaves altogether in between has an offboarding, which covers it.
 """
 
@@ -26,20 +26,21 @@ from workspace import access, audit, teams
 from workspace.access import Knowledge
 from workspace.audit import Actor
 from workspace.db.unit_of_work import atomic
-from workspace.models import Grant, GrantRole, RotationPolicy, Team, TeamMembership, Workspace
+from workspace.models import Grant, GrantRole, RotationPolicy, Team, Workspace
 from workspace.teams import Change
+from workspace.vault import ledger, ledger_sql
 
 logger = logging.getLogger(__name__)
 
 SWEEP: Final = Actor.system("sweep")
 AT_ONCE: Final = 100
 
-_NOTE: Final = """
+_NOTE: Final = f"""
 INSERT INTO rotation_accessloss (id, workspace_id, kind, team_id, grant_id, people, cause, actor, at)
 SELECT %(id)s, %(workspace)s, %(kind)s, %(team)s, %(grant)s, %(people)s::uuid[], %(cause)s, %(actor)s::jsonb, %(at)s
- WHERE EXISTS (SELECT 1 FROM workspace_grant g JOIN workspace_account a ON a.id = g.account_id
-                WHERE (g.id = %(grant)s OR g.team_id = %(team)s) AND (a.is_privileged OR NOT %(privileged_only)s))
-"""
+ WHERE EXISTS (SELECT 1 FROM workspace_account a
+                WHERE a.id IN ({ledger_sql.GIVEN}) AND (a.is_privileged OR NOT %(privileged_only)s))
+"""  # noqa: S608  # constants
 
 
 @atomic()
@@ -91,7 +92,7 @@ def settle_due() -> int:
 def settle(loss_id: UUID) -> bool:
     """Open the exposures that come of a loss, and want their rotations. Without any the loss is forgotten."""
     rows = AccessLoss.objects.select_for_update(skip_locked=True, of=("self",))
-    loss = rows.select_related("workspace", "grant").filter(pk=loss_id, settled_at=None).first()
+    loss = rows.select_related("workspace", "grant", "team").filter(pk=loss_id, settled_at=None).first()
     if loss is None:
         return False
     lost = _rotating(loss)
@@ -150,13 +151,10 @@ def _people(loss: AccessLoss) -> list[UUID]:
     """Those named; else the holder of the grant, or everybody in the team that held it at the time."""
     if loss.people or loss.grant is None:
         return loss.people
-    if loss.grant.user_id is not None:
-        return [loss.grant.user_id]
-    members = TeamMembership.objects.filter(team=loss.grant.team_id, joined_at__lte=loss.at)
-    return list(members.exclude(left_at__lt=loss.at).values_list("user_id", flat=True).distinct())
+    return ledger.holders_when_lost(loss.grant, loss.at)
 
 
 def _accounts(loss: AccessLoss) -> list[UUID]:
     if loss.grant is not None:
         return [loss.grant.account_id]
-    return list(Grant.objects.filter(team=loss.team_id).values_list("account_id", flat=True).distinct())
+    return ledger.ever_given(loss.team) if loss.team is not None else []

@@ -1,5 +1,6 @@
 """Who and what is past its time reaches nothing, by any entrance, before the sweep has written the end down."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -298,7 +299,7 @@ def test_a_task_is_no_task_of_a_person_past_their_time(acme: Company, keeper: Us
     expired = expire(keeper)
     assert not manual.waiting_for(expired).exists()
     for act in (manual.suggest, lambda job, user: manual.answer(job, user, Secret("taken-over-1"))):
-        with pytest.raises((NotFound, Refused)):
+        with pytest.raises(NotFound):
             act(job, keeper)
     assert SecretVersion.objects.filter(account=acme.account).count() == 1
 
@@ -332,3 +333,46 @@ def test_an_expired_manager_shares_nothing(acme: Company) -> None:
     assert access.shareable(manager, [acme.account.pk])
     expire_grant(given)
     assert not access.shareable(manager, [acme.account.pk])
+
+
+def test_the_console_counts_no_expired_owner(acme: Company, keeper: User) -> None:
+    path = f"/admin/workspace/account/{acme.account.pk}/change/"
+    assert "No Owner" not in text_of(acme.browser(), path)
+    expire_grant(Grant.objects.get(user=keeper))
+    assert "No Owner" in text_of(acme.browser(), path)
+    assert "No Owner" in text_of(acme.browser(), "/admin/workspace/account/?owner=none")
+
+
+def test_the_console_shows_no_expired_grant_as_a_way_in(acme: Company, keeper: User) -> None:
+    expire_grant(Grant.objects.get(user=keeper))
+    expire_grant(acme.grant)
+    assert "No account is within this person" in text_of(acme.browser(), f"/admin/workspace/user/{keeper.pk}/change/")
+    page = text_of(acme.browser(), f"/admin/workspace/account/{acme.account.pk}/change/")
+    who = page[page.index("Who can use it") :]
+    assert not re.search(r"keeper@|Operations", who[: who.index("Rotations")])
+    state = text_of(acme.browser(), f"/admin/workspace/grant/{acme.grant.pk}/change/")
+    assert "Expired" in state
+    live = text_of(acme.browser(), "/admin/workspace/grant/?state=live")
+    assert f"/grant/{acme.grant.pk}/" not in live
+
+
+def test_whom_an_expired_owner_leaves_alone_is_left_alone(acme: Company, keeper: User) -> None:
+    """An Owner whose grant is over owns beside nobody: the other one's departure leaves an orphan."""
+    other = acme.person("other")
+    access.grant(acme.account, other, actor=TESTS, role=GrantRole.OWNER)
+    assert acme.account.pk not in orphans.owned_alone(other)
+    expire_grant(Grant.objects.get(user=keeper))
+    assert acme.account.pk in orphans.owned_alone(other)
+
+
+def test_who_leaves_at_their_time_leaves_what_they_owned_to_the_queue(acme: Company, keeper: User) -> None:
+    """The sweep comes after the time: what they owned until then is nobody's now."""
+    assert orphans.owned_alone(expire(keeper)) == [acme.account.pk]
+
+
+def test_an_account_whose_owner_is_past_their_time_is_not_owned_again(acme: Company, keeper: User) -> None:
+    orphan = Orphan.objects.create(workspace=acme.workspace, account=acme.account)
+    expire(keeper)
+    assert orphans.settle_owned() == 0
+    orphan.refresh_from_db()
+    assert orphan.settled_at is None

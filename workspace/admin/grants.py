@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
@@ -14,6 +14,7 @@ from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, url, when
 from workspace.models import Grant, GrantRole, RotationPolicy, Workspace
+from workspace.vault import ledger
 
 ENDED_HERE = "Ended by an Owner."
 
@@ -22,8 +23,9 @@ class GrantStateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
     conditions = {
-        "live": ("Live", Q(ended_at=None)),
-        "guest": ("Live, with a last day", Q(ended_at=None, expires_at__isnull=False)),
+        "live": ("Live", ledger.in_force()),
+        "guest": ("Live, with a last day", ledger.in_force() & Q(expires_at__isnull=False)),
+        "expired": ("Past its last day", Q(ended_at=None) & ~ledger.in_force()),
         "ended": ("Ended", Q(ended_at__isnull=False)),
     }
 
@@ -70,6 +72,11 @@ class GrantAdmin(ConsoleAdmin):
     empty_text = "Open an account and choose “Grant access” to let a person or a team use it."
     actions_detail = ("role", "expiry", "end")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        in_force = ExpressionWrapper(ledger.in_force(), output_field=BooleanField())
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(is_in_force=in_force)
+        return rows
+
     @admin.display(description="Given to")
     def holder_name(self, grant: Grant) -> str:
         return str(grant.holder)
@@ -79,9 +86,9 @@ class GrantAdmin(ConsoleAdmin):
         return "team" if grant.team_id else "person"
 
     @admin.display(description="State", ordering="ended_at")
-    def state(self, grant: Grant) -> SafeString:
-        if grant.ended_at:
-            return badge("Ended")
+    def state(self, grant: Any) -> SafeString:
+        if not grant.is_in_force:
+            return badge("Ended" if grant.ended_at else "Expired")
         return badge("Guest", "info") if grant.expires_at else badge("Live", "success")
 
     @admin.display(description="Since", ordering="granted_at")

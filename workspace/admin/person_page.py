@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from workspace import clients, second_factor, sessions
 from workspace.admin.parts import NOTHING, Fact, Section, actor_of, badge, button, link, when
-from workspace.models import Account, Grant, Reveal, Role, Session, Team, TeamMembership, User
+from workspace.models import Account, Reveal, Role, Session, Team, TeamMembership, User
+from workspace.vault import ledger
 
 LATEST: Final = 20
 
@@ -75,17 +75,16 @@ def notice(user: User) -> str:
 
 
 def accounts_of(user: User) -> Section:
-    through = Q(user=user) | Q(team__memberships__user=user, team__memberships__left_at=None, team__disbanded_at=None)
-    grants = Grant.objects.filter(through, ended_at=None, account__archived_at=None).select_related("account", "team")
+    reached = ledger.holdings_of(user).reaching().select_related("account", "team")
     return Section(
         "Accounts they can use",
         ("Account", "Through", "As", "Since", "Until"),
         [
             [
-                account_link(grant.account), _through(grant.team), grant.get_role_display(), when(grant.granted_at),
-                when(grant.expires_at),
+                account_link(held.account), _through(held.team), held.get_role_display(), when(held.since),
+                when(held.expires_at),
             ]
-            for grant in grants.order_by("account__name", "granted_at")
+            for held in reached.order_by("account__name", "since")
         ],
         "No account is within this person's reach.",
     )  # fmt: skip

@@ -19,6 +19,7 @@ from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, Section, badge, button, link, when
 from workspace.admin.person_page import account_link, provider_badge
 from workspace.models import AuditEvent, Team, TeamMembership, User
+from workspace.vault import ledger
 
 MEMBERS_SHOWN = 200
 
@@ -88,7 +89,7 @@ class TeamAdmin(ConsoleAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).annotate(
             pushed_at=Subquery(told.annotate(last=Max("at")).values("last")),
             member_count=Count("memberships", filter=Q(memberships__left_at=None), distinct=True),
-            grant_count=Count("grants", filter=Q(grants__ended_at=None), distinct=True),
+            grant_count=Count("grants", filter=ledger.in_force("grants__"), distinct=True),
         )  # fmt: skip
         return rows
 
@@ -207,7 +208,7 @@ def members_of(team: Team) -> Section:
 
 
 def accounts_of(team: Team) -> Section:
-    grants = team.grants.filter(ended_at=None).select_related("account").order_by("account__name")
+    grants = ledger.grants_of(team).select_related("account").order_by("account__name")
     return Section(
         "Accounts its members can use",
         ("Account", "As", "Since", "Until"),

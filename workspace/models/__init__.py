@@ -11,6 +11,7 @@ from workspace.models.accounts import (
 )
 from workspace.models.audit import AuditEvent, AuditSeal, AuditWalk
 from workspace.models.directory import DirectoryChange, DirectoryMark
+from workspace.models.holdings import Holding, HoldingQuerySet
 from workspace.models.notices import (
     CHOSEN_KINDS,
     Delivery,
@@ -40,6 +41,8 @@ __all__ = [
     "DirectoryMark",
     "Grant",
     "GrantRole",
+    "Holding",
+    "HoldingQuerySet",
     "Notice",
     "NoticeKind",
     "NoticeSettings",

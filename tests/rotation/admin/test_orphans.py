@@ -12,6 +12,7 @@ from tests.rotation.leaving import leave, owned
 from tests.workspace.test_admin_acts import page, post
 from workspace import access
 from workspace.models import GrantRole
+from workspace.vault import ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +47,7 @@ def test_an_owner_names_somebody_else(acme: Company) -> None:
     shown = text_of(acme.browser(), page(orphan, "confirm"))
     assert "is suggested, who owns the workspace" in shown
     post(acme.browser(), page(orphan, "confirm"), successor=str(other.pk))
-    assert access.live_grants(other, orphan.account).get().role == GrantRole.OWNER
+    assert ledger.ways(other, orphan.account).reaching().get().role == GrantRole.OWNER
     assert "has an Owner again" in post(acme.browser(), page(orphan, "confirm"), successor=str(acme.owner.pk))
 
 

@@ -11,6 +11,7 @@ from tests.terminal import run
 from tests.workspace import strangers
 from workspace import access, keys, teams
 from workspace.models import AuditEvent, GrantRole, User
+from workspace.vault import ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +37,7 @@ def test_confirmed_they_are_handed_over_as_support(acme: Company) -> None:
     account = owned(acme, "One", acme.member)
     leave(acme.member)
     assert run("orphans", "acme", "--confirm", "--reason", "Asked by the Owner").data["handed_over"] == 1
-    assert access.live_grants(acme.owner, account).get().role == GrantRole.OWNER
+    assert ledger.ways(acme.owner, account).reaching().get().role == GrantRole.OWNER
     event = AuditEvent.objects.get(verb="orphan.handed_over")
     assert event.actor_label.startswith("orphans by ")
     assert "Asked by the Owner" in event.actor_label

@@ -17,6 +17,7 @@ from workspace import access, people, teams
 from workspace.audit import Actor
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, AuditEvent, Grant, GrantRole, Notice, User
+from workspace.vault import ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -69,11 +70,11 @@ def test_an_owner_by_team_is_an_owner_while_somebody_is_in_it(acme: Company) -> 
 def test_an_owner_lost_by_another_way_is_found_by_the_sweep(acme: Company, how: str) -> None:
     account = owned(acme, "Lost", acme.member)
     if how == "grant ended":
-        access.end(access.live_grants(acme.member, account).get(), actor=TESTS, reason="over")
+        access.end(ledger.ways(acme.member, account).reaching().get().grant, actor=TESTS, reason="over")
     elif how == "two at once":  # each departure saw the other's grant
         people.deactivate(acme.member, actor=TESTS, reason="past the verb that looks for orphans")
     else:
-        access.end(access.live_grants(acme.member, account).get(), actor=TESTS, reason="over")
+        access.end(ledger.ways(acme.member, account).reaching().get().grant, actor=TESTS, reason="over")
         access.grant(account, acme.team, actor=TESTS, role=GrantRole.OWNER)
         sweep.upkeep()
         assert queue(acme) == set()
@@ -136,7 +137,7 @@ def test_nobody_is_suggested_who_is_leaving_or_a_guest(acme: Company) -> None:
     account = owned(acme, "Alone", acme.member)
     guest = acme.person("guest")
     people.set_expiry(guest, timezone.now() + timedelta(days=1), actor=TESTS)
-    access.end(access.live_grants(acme.member, account).get(), actor=TESTS, reason="-")
+    access.end(ledger.ways(acme.member, account).reaching().get().grant, actor=TESTS, reason="-")
     for user in (guest, acme.member):
         access.grant(account, user, actor=TESTS, role=GrantRole.MANAGER)
     for_a_week = acme.person("week")

@@ -13,10 +13,10 @@ from rotation.models import Decision, Exposure, MassRemoval, Offboarding, Orphan
 from rotation.states import JobState
 from tests.companies import TESTS, Company
 from tests.rotation.leaving import leave, many_people, owned
-from workspace import access
 from workspace.audit import Actor
 from workspace.errors import Refused
 from workspace.models import Account, AuditEvent, Grant, Notice, User
+from workspace.vault import ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -194,7 +194,7 @@ def test_nothing_is_handed_over_while_the_removal_waits(careful: Company) -> Non
         orphans.confirm(orphan, careful.owner, actor=TESTS)
     safeguard.confirm(removal, actor=TESTS)
     orphans.confirm(orphan, careful.owner, actor=TESTS)
-    assert access.live_grants(careful.owner, orphan.account).get().role == "owner"
+    assert ledger.ways(careful.owner, orphan.account).reaching().get().role == "owner"
 
 
 def test_there_is_one_open_removal_a_workspace_and_none_across(careful: Company, rival: Company) -> None:

@@ -17,6 +17,7 @@ from workspace import access, accounts, teams
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.models import Account, AuditEvent, Grant, GrantRole, RotationPolicy, User
+from workspace.vault import ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -129,7 +130,8 @@ def test_the_workspaces_policy_decides(acme: Company, chosen: RotationPolicy, ch
     for name in ("Plain", "Seen"):
         account = own(acme, name, privileged=False).account
         access.grant(account, acme.team, actor=TESTS)
-        access.end(access.live_grants(acme.member, account).get(team=None), actor=TESTS, reason="by the team now")
+        mine = ledger.ways(acme.member, account).get(team=None).grant
+        access.end(mine, actor=TESTS, reason="by the team now")
         if name == "Seen":
             access.reveal(account, acme.member, actor=TESTS)
     remove(acme)

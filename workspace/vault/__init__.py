@@ -1,0 +1,1 @@
+"""What people share: who holds an account, and who held it when."""
