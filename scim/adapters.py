@@ -27,10 +27,10 @@ from scim.projection import Projection
 from scim.schemas import GROUP, USER
 from workspace import people, statements, teams
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.errors import CerbyError, Conflict, Refused
 from workspace.models import Role, Team, TeamMembership, User, Workspace
 from workspace.teams import Change
-from workspace.transactions import atomic
 
 _TEAMS_OF: Final = """
     SELECT m.user_id, t.id, t.display_name FROM workspace_teammembership m JOIN workspace_team t ON t.id = m.team_id
