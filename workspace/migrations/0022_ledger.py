@@ -45,7 +45,7 @@ def _points_to(model: str, *, null: bool = False) -> "models.ForeignKey[models.M
 
 
 class Migration(migrations.Migration):
-    dependencies = [("workspace", "0019_grant_implied_keys")]
+    dependencies = [("workspace", "0021_key_id_indexes")]
 
     operations = [
         migrations.RunSQL(VIEW, "DROP VIEW workspace_holding"),
