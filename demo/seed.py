@@ -19,7 +19,7 @@ from rotation.departures import offboarding
 from rotation.passwords import Policy, generate
 from scim import tokens
 from workspace import access, accounts, audit, people, second_factor, teams, tenancy
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import NotFound, Refused
 from workspace.models import Account, AuditEvent, GrantRole, Role, Team, User, Workspace
@@ -27,7 +27,7 @@ from workspace.people import Profile
 
 OWNER: Final = "owner@acme.example"
 DEMO: Final = Actor.system("demo")
-SEEDED: Final = "demo.seeded"
+SEEDED: Final = Verb.DEMO_SEEDED
 
 (LEAVER,) = FORMER
 TEAMS: Final = {

@@ -25,8 +25,8 @@ from rotation.models import RotationJob
 from rotation.passwords import Policy
 from rotation.proof import Proof, prove
 from rotation.states import JobState
-from workspace import accounts, audit, statements
-from workspace.audit import Actor
+from workspace import accounts, audit, statements, transactions
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.db import unit_of_work
 from workspace.db.unit_of_work import atomic
@@ -286,7 +286,7 @@ def _finish(attempt: Attempt, *moves: Move, **changes: object) -> None:
         jobs.finish(attempt.lease, *moves, Move(JobState.DONE), **changes)
         closed = _close_exposures(attempt.job)
         audit.record(
-            attempt.job.workspace, "rotation.done", attempt.job, actor=ENGINE, account=str(account.pk),
+            attempt.job.workspace, Verb.ROTATION_DONE, attempt.job, actor=ENGINE, account=str(account.pk),
             version=attempt.candidate.number, exposures_closed=closed,
         )  # fmt: skip
         if exposures.is_exposed(account):

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from rotation.models import AccessLoss, Exposure, Offboarding, RotationJob
 from rotation.states import JobState
-from workspace import audit_walks, notices
+from workspace import notices
+from workspace.audit import walks
 from workspace.models import Account, Notice, NoticeSettings
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def settle_rotations_and_exposures() -> None:
 @errand
 def walk_an_audit_chain() -> None:
     """One a minute: a long chain takes a while, and mail waits behind it."""
-    audit_walks.walk_next()
+    walks.walk_next()
 
 
 def _settle(kind: Notice.Kind, *unsettled: QuerySet[Any]) -> None:

@@ -17,8 +17,8 @@ from rotation import failpoints, queue, wake, wanted
 from rotation.models import Exposure, MassRemoval, RotationJob, RotationStep, Verification
 from rotation.queue import Lease, claim, claim_next
 from rotation.states import MOVES, JobState
-from workspace import audit, notices, statements
-from workspace.audit import Actor
+from workspace import audit, notices, statements, transactions
+from workspace.audit import Actor, Verb
 from workspace.db import unit_of_work
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Refused
@@ -102,7 +102,7 @@ def on_demand(account: Account, *, actor: Actor, cause: str) -> RotationJob:
     job = RotationJob.objects.select_related("account", "workspace").get(pk=job_id)
     if job.state in {JobState.NEEDS_HUMAN, JobState.WAITING}:
         raise Refused(f"{job} waits already: “{job.failure_code}”. Go on there.")
-    audit.record(account.workspace, "rotation.requested", job, actor=actor, account=str(account.pk))
+    audit.record(account.workspace, Verb.ROTATION_REQUESTED, job, actor=actor, account=str(account.pk))
     return job
 
 
@@ -246,7 +246,7 @@ def retry(job: RotationJob, *, actor: Actor) -> RotationJob:
     if job.state not in {JobState.WAITING, JobState.NEEDS_HUMAN}:
         raise Refused(f"{job} is {job.get_state_display().lower()}; there is nothing to try again.")
     _again(job, "a person asked for another attempt")
-    audit.record(job.workspace, "rotation.retried", job, actor=actor, account=str(job.account_id))
+    audit.record(job.workspace, Verb.ROTATION_RETRIED, job, actor=actor, account=str(job.account_id))
     job.refresh_from_db()
     return job
 

@@ -13,7 +13,7 @@ from rotation.models import RotationJob, RotationJobQuerySet
 from rotation.passwords import Policy
 from rotation.states import JobState
 from workspace import accounts, audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound
 from workspace.models import GrantRole, SecretVersion, User
@@ -56,7 +56,7 @@ def suggest(job: RotationJob, user: User) -> Secret:
     version = accounts.add_candidate(account, password)
     accounts.note_known(version, actor=actor)
     audit.record(
-        job.workspace, "rotation.suggested", job, actor=actor, account=str(account.pk), version=version.number
+        job.workspace, Verb.ROTATION_SUGGESTED, job, actor=actor, account=str(account.pk), version=version.number
     )
     return password
 

@@ -15,7 +15,7 @@ from rotation.jobs import Move
 from rotation.models import RotationJob
 from rotation.states import JobState
 from workspace import accounts, audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, SecretVersion
@@ -43,7 +43,7 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
     accounts.note_known(candidate, actor=actor)
     verifies = connectors.of(job.account, timeout=1).capabilities.can_verify
     audit.record(
-        job.workspace, "rotation.changed_by_hand", job, actor=actor, account=str(job.account_id),
+        job.workspace, Verb.ROTATION_CHANGED_BY_HAND, job, actor=actor, account=str(job.account_id),
         version=candidate.number, verified_by_us=verifies,
     )  # fmt: skip
     lease = jobs.seize(job)
@@ -93,7 +93,7 @@ def take_targets_word(job: RotationJob, *, reason: str, actor: Actor) -> Rotatio
     candidate = job.candidate
     assert candidate is not None
     audit.record(
-        job.workspace, "rotation.targets_word_taken", job, actor=actor, account=str(job.account_id),
+        job.workspace, Verb.ROTATION_TARGETS_WORD_TAKEN, job, actor=actor, account=str(job.account_id),
         version=candidate.number, reason=reason.strip(),
     )  # fmt: skip
     accounts.make_current(candidate, at=timezone.now())

@@ -12,7 +12,7 @@ from rotation.departures import exposures
 from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from workspace import audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Workspace
 
@@ -40,7 +40,7 @@ def accept(job: RotationJob, *, until: datetime, reason: str, actor: Actor) -> i
         raise Refused(f"Nothing of {job.account} is open that could be accepted.")
     jobs.park(job, until=until)
     audit.record(
-        job.workspace, "exposure.risk_accepted", job, actor=actor, account=str(job.account_id), exposures=accepted,
+        job.workspace, Verb.EXPOSURE_RISK_ACCEPTED, job, actor=actor, account=str(job.account_id), exposures=accepted,
         until=until.isoformat(), reason=reason.strip(),
     )  # fmt: skip
     return accepted
@@ -84,6 +84,6 @@ def _reopen(accepted: QuerySet[Exposure], *, cause: str, actor: Actor) -> int:
         wanted.setdefault(row.account.workspace, set()).add(row.account)
     for workspace, accounts in wanted.items():
         for account in accounts:
-            audit.record(workspace, "exposure.reopened", account, actor=actor, cause=cause)
+            audit.record(workspace, Verb.EXPOSURE_REOPENED, account, actor=actor, cause=cause)
         jobs.want(workspace, [account.pk for account in accounts], cause=cause)
     return len(rows)

@@ -16,7 +16,7 @@ from rotation import budget, connectors, jobs, targets, wake
 from rotation.connectors.base import FailureKind, TargetError, unforeseen
 from rotation.models import RotationJob, Verdict, Verification
 from workspace import accounts, audit, notices, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused, Undecryptable
 from workspace.models import Account, Notice, SecretVersion
@@ -161,7 +161,7 @@ def adopt(account: Account, password: Secret, *, actor: Actor) -> SecretVersion:
     if _is_rotating(account):
         raise Refused(f"{account} is being rotated. Enter the password there, with “I changed it”.")
     version = accounts.store_password(account, password, actor=actor)
-    audit.record(account.workspace, "account.drift_adopted", account, actor=actor, version=version.number)
+    audit.record(account.workspace, Verb.ACCOUNT_DRIFT_ADOPTED, account, actor=actor, version=version.number)
     check_soon(account)
     return version
 
@@ -222,7 +222,7 @@ def _tell(account: Account, *, was_drifting: bool, drifts: bool) -> None:
     """Write down and tell what changed; the same as last time is no news."""
     if drifts == was_drifting:
         return
-    verb = "account.drifted" if drifts else "account.drift_ended"
+    verb = Verb.ACCOUNT_DRIFTED if drifts else Verb.ACCOUNT_DRIFT_ENDED
     audit.record(account.workspace, verb, account, actor=CHECKER)
     if drifts:
         summary = f"The stored password of {account} is not the one in force on its target."

@@ -25,7 +25,7 @@ from django.utils.crypto import salted_hmac
 from scim import tokens
 from scim.models import ScimToken, TokenClaim
 from workspace import audit, people, second_factor
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Refused
 from workspace.models import User
@@ -119,7 +119,7 @@ def _asked(token: ScimToken, owner: User, actor: Actor) -> tuple[TokenClaim, str
     claim = _new(token, owner, actor)
     claim.code_digest, claim.code_expires_at = _digest(claim, code), timezone.now() + CODE_LASTS
     claim.save(force_insert=True)
-    audit.record(token.workspace, "scim_token.code_mailed", token, actor=actor, owner=str(owner.pk))
+    audit.record(token.workspace, Verb.SCIM_TOKEN_CODE_MAILED, token, actor=actor, owner=str(owner.pk))
     return claim, code
 
 
@@ -132,14 +132,14 @@ def _proved(token: ScimToken, owner: User, code: str, actor: Actor, overlap: tim
     if claim is None and len(code) < DIGITS and second_factor.verify(owner, code) == "totp":
         claim, how = _new(token, owner, actor), "authenticator"
     if claim is None:
-        audit.record(token.workspace, "scim_token.code_refused", token, actor=actor, owner=str(owner.pk))
+        audit.record(token.workspace, Verb.SCIM_TOKEN_CODE_REFUSED, token, actor=actor, owner=str(owner.pk))
         return None
     now = timezone.now()
     _open().filter(token=token).update(expires_at=now)
     claim.overlap_hours, claim.proved_at, claim.expires_at = overlap // timedelta(hours=1), now, now + CLAIM_LASTS
     claim.save()
     audit.record(
-        token.workspace, "scim_token.claim_prepared", token, actor=actor, owner=str(owner.pk), proof=how,
+        token.workspace, Verb.SCIM_TOKEN_CLAIM_PREPARED, token, actor=actor, owner=str(owner.pk), proof=how,
         overlap_hours=claim.overlap_hours,
     )  # fmt: skip
     return claim

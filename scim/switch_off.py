@@ -18,7 +18,7 @@ from rotation.departures import offboarding
 from scim import tokens
 from scim.models import People, ScimToken, SwitchOff
 from workspace import audit, local
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Role, User, Workspace
@@ -75,7 +75,7 @@ def start(workspace: Workspace, *, people: str, actor: Actor) -> SwitchOff:
         workspace=workspace, people=people, actor=actor.to_json(), tokens=len(ended), total=_total(found, people),
         finished_at=timezone.now() if people == People.KEEP else None,
     )  # fmt: skip
-    audit.record(workspace, "provisioning.switched_off", started, actor=actor, people=people, tokens=len(ended))
+    audit.record(workspace, Verb.PROVISIONING_SWITCHED_OFF, started, actor=actor, people=people, tokens=len(ended))
     if started.finished_at is None:
         wake.on_commit([started.pk], task=TASK)
     return started
@@ -111,7 +111,7 @@ def step(switch_off_id: UUID) -> bool:
     if not done:
         switch_off.finished_at = timezone.now()
         audit.record(
-            switch_off.workspace, "provisioning.switch_off_completed", switch_off, actor=actor, done=switch_off.done
+            switch_off.workspace, Verb.PROVISIONING_SWITCH_OFF_COMPLETED, switch_off, actor=actor, done=switch_off.done
         )
     switch_off.save(update_fields=["done", "finished_at"])
     return bool(done)

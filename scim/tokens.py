@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from scim.models import ScimToken, Scope, SwitchOff
 from workspace import audit, credentials, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
@@ -48,7 +48,7 @@ def issue(
         workspace=workspace, label=label, scope=scope, lookup=issued.lookup, digest=issued.digest,
         created_by=actor.to_json(), expires_at=timezone.now() + timedelta(days=days),
     )  # fmt: skip
-    audit.record(workspace, "scim_token.issued", token, actor=actor, label=label, days=days, scope=str(scope))
+    audit.record(workspace, Verb.SCIM_TOKEN_ISSUED, token, actor=actor, label=label, days=days, scope=str(scope))
     return token, issued.token
 
 
@@ -68,7 +68,7 @@ def regenerate(token: ScimToken, *, actor: Actor, overlap: timedelta) -> tuple[S
     former.replaced_by = new
     former.save(update_fields=["expires_at", "replaced_by"])
     audit.record(
-        former.workspace, "scim_token.replaced", former, actor=actor, label=former.label, replaced_by=str(new.id),
+        former.workspace, Verb.SCIM_TOKEN_REPLACED, former, actor=actor, label=former.label, replaced_by=str(new.id),
         ends_at=former.expires_at.isoformat(),
     )  # fmt: skip
     return new, text
@@ -121,7 +121,7 @@ def _lifetime(token: ScimToken) -> int:
 def revoke(token: ScimToken, *, actor: Actor) -> None:
     """End a token at once; one that has ended stays as it is."""
     if ScimToken.objects.unrevoked().filter(pk=token.pk).update(revoked_at=timezone.now()):
-        audit.record(token.workspace, "scim_token.revoked", token, actor=actor, label=token.label)
+        audit.record(token.workspace, Verb.SCIM_TOKEN_REVOKED, token, actor=actor, label=token.label)
 
 
 def authenticate(text: str, *, address: str | None) -> ScimToken:

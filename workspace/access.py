@@ -16,7 +16,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from workspace import accounts, audit, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, Team, User
@@ -60,7 +60,7 @@ def grant(
     except IntegrityError as error:
         raise Conflict(f"{holder} holds a grant on {account} already.") from error
     audit.record(
-        account.workspace, "grant.given", account, actor=actor, grant=str(new.id), role=role, holder=str(holder.pk),
+        account.workspace, Verb.GRANT_GIVEN, account, actor=actor, grant=str(new.id), role=role, holder=str(holder.pk),
         expires_at=expires_at.isoformat() if expires_at else None,
     )  # fmt: skip
     return new
@@ -73,7 +73,7 @@ def end(live: Grant, *, actor: Actor, reason: str) -> bool:
     ended_at = Greatest(Value(now), F("granted_at"))  # another machine's clock may be ahead of ours
     if not Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=ended_at, end_reason=reason[:200]):
         return False
-    audit.record(live.workspace, "grant.ended", live.account, actor=actor, grant=str(live.id), reason=reason)
+    audit.record(live.workspace, Verb.GRANT_ENDED, live.account, actor=actor, grant=str(live.id), reason=reason)
     return True
 
 
@@ -100,7 +100,7 @@ def set_expiry(live: Grant, expires_at: datetime | None, *, actor: Actor) -> Non
     changed = Grant.objects.filter(pk=live.pk, ended_at=None).exclude(expires_at=expires_at)
     if changed.update(expires_at=expires_at):
         until = expires_at.isoformat() if expires_at else None
-        audit.record(live.workspace, "grant.expiry_set", live.account, actor=actor, grant=str(live.pk), until=until)
+        audit.record(live.workspace, Verb.GRANT_EXPIRY_SET, live.account, actor=actor, grant=str(live.pk), until=until)
 
 
 def check_expiry(expires_at: datetime | None) -> None:
@@ -156,7 +156,7 @@ def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
         raise Invalid(f"No password is stored for {account} yet.")
     secret = accounts.open_version(version)
     Reveal.objects.create(workspace_id=account.workspace_id, account=account, version=version, user=user)
-    audit.record(account.workspace, "account.revealed", account, actor=actor, version=version.number)
+    audit.record(account.workspace, Verb.ACCOUNT_REVEALED, account, actor=actor, version=version.number)
     return secret
 
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from workspace import audit, crypto, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Account, Reveal, SecretVersion, User, Workspace
@@ -48,7 +48,7 @@ def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | 
     if account.target:
         account.pointed_by = _person(account, actor)
     account.save(force_insert=True)
-    audit.record(workspace, "account.created", account, actor=actor, connector=account.connector)
+    audit.record(workspace, Verb.ACCOUNT_CREATED, account, actor=actor, connector=account.connector)
     if account.target:
         _note_receiving(account, actor)
     if password is not None:
@@ -79,7 +79,7 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
             account.save(update_fields=[*names, *(["pointed_by"] if pointed else [])])
     except IntegrityError as error:
         raise Conflict(f"There is an account called {account.name} already.") from error
-    audit.record(account.workspace, "account.updated", account, actor=actor, attributes=names)
+    audit.record(account.workspace, Verb.ACCOUNT_UPDATED, account, actor=actor, attributes=names)
     if pointed:
         _note_receiving(account, actor)
     return account
@@ -98,7 +98,7 @@ def store_password(account: Account, password: Secret, *, actor: Actor) -> Secre
     version = add_candidate(account, password)
     make_current(version, at=timezone.now())
     note_known(version, actor=actor)
-    audit.record(account.workspace, "account.password_stored", account, actor=actor, version=version.number)
+    audit.record(account.workspace, Verb.ACCOUNT_PASSWORD_STORED, account, actor=actor, version=version.number)
     return version
 
 

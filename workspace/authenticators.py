@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.db import transaction
 
-from workspace import audit, crypto, one_time_codes
-from workspace.audit import Actor
+from workspace import audit, crypto
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import CerbyError, Invalid, NotFound
 from workspace.models import Account, Authenticator
@@ -47,7 +47,7 @@ def enroll(account: Account, key: Secret, *, actor: Actor) -> Authenticator:
         account=account, workspace_id=account.workspace_id,
         defaults={"sealed": crypto.seal_at(secret, _place(account)), "last_step": 0, **facts},
     )  # fmt: skip
-    audit.record(account.workspace, "account.authenticator_stored", account, actor=actor)
+    audit.record(account.workspace, Verb.ACCOUNT_AUTHENTICATOR_STORED, account, actor=actor)
     return row
 
 
@@ -55,7 +55,7 @@ def enroll(account: Account, key: Secret, *, actor: Actor) -> Authenticator:
 def remove(account: Account, *, actor: Actor) -> None:
     """Forget the account's authenticator; one that there is not is no event."""
     if Authenticator.objects.filter(account=account).delete()[0]:
-        audit.record(account.workspace, "account.authenticator_removed", account, actor=actor)
+        audit.record(account.workspace, Verb.ACCOUNT_AUTHENTICATOR_REMOVED, account, actor=actor)
 
 
 def find(account: Account) -> Authenticator | None:

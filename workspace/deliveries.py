@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from workspace import audit, notices
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import Refused
 from workspace.models import Delivery, Notice, NoticeSettings, Role, User, WebhookEndpoint
 
@@ -108,7 +108,7 @@ def stop(endpoint_id: Any, because: str, *, actor: Actor = COURIER) -> None:
     if changed:
         endpoint = WebhookEndpoint.objects.select_related("workspace").get(pk=endpoint_id)
         Delivery.objects.waiting().filter(endpoint=endpoint).update(given_up_at=now, error="The endpoint was disabled.")
-        audit.record(endpoint.workspace, "webhook.disabled", endpoint, actor=actor)
+        audit.record(endpoint.workspace, Verb.WEBHOOK_DISABLED, endpoint, actor=actor)
 
 
 @transaction.atomic
@@ -126,7 +126,7 @@ def send_again(delivery: Delivery, *, actor: Actor) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(
         attempts=0, next_attempt_at=timezone.now(), delivered_at=None, given_up_at=None, response_status=None, error=""
     )
-    audit.record(delivery.workspace, "delivery.repeated", delivery, actor=actor, notice=str(delivery.notice_id))
+    audit.record(delivery.workspace, Verb.DELIVERY_REPEATED, delivery, actor=actor, notice=str(delivery.notice_id))
 
 
 def unwanted(delivery: Delivery) -> str:

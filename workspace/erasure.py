@@ -9,7 +9,7 @@ from django.db import models, transaction
 from django.db.models import QuerySet
 
 from workspace import audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import Refused
 from workspace.models import User, Workspace
 
@@ -32,7 +32,7 @@ def purge(workspace: Workspace, *, actor: Actor, despite_people: bool = False) -
     with pgtrigger.ignore():
         for rows in tenant_rows(workspace):
             gone[str(rows.model._meta.verbose_name_plural)] = rows._raw_delete(rows.db)
-    audit.record(None, "workspace.purged", workspace, actor=actor, slug=workspace.slug, gone=gone)
+    audit.record(None, Verb.WORKSPACE_PURGED, workspace, actor=actor, slug=workspace.slug, gone=gone)
     workspace.delete()
     return {what: number for what, number in gone.items() if number}
 

@@ -7,7 +7,7 @@ from typing import Final
 from django.db import transaction
 
 from workspace import audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import Invalid
 from workspace.host_names import is_address, permits, plain
 from workspace.models import Workspace
@@ -28,7 +28,7 @@ def allow(workspace: Workspace, hosts: Iterable[str], *, actor: Actor) -> Worksp
     if workspace.target_hosts != wanted:
         workspace.target_hosts = wanted
         workspace.save(update_fields=["target_hosts"])
-        audit.record(workspace, "workspace.hosts_allowed", workspace, actor=actor, hosts=wanted)
+        audit.record(workspace, Verb.WORKSPACE_HOSTS_ALLOWED, workspace, actor=actor, hosts=wanted)
     return workspace
 
 

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from workspace import audit, people, takeovers
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
@@ -47,7 +47,7 @@ def invite(user: User, *, actor: Actor) -> str:
     inviter = _inviter(user, actor.id) if actor.kind == "person" else None
     if actor.kind == "person" and inviter is None:
         raise Refused("Only an Owner invites people.")
-    audit.record(user.workspace, "person.invited", user, actor=actor)
+    audit.record(user.workspace, Verb.PERSON_INVITED, user, actor=actor)
     takeovers.note(user, actor=actor, done="Somebody made a link with which your password in Cerby can be replaced.")
     by = f".{inviter.pk.hex}" if inviter else ""
     return f"/invitation/{user.id}/{_Tokens(inviter).make_token(user)}{by}/"
@@ -82,7 +82,7 @@ def set_password(user: User, password: Secret, *, actor: Actor) -> None:
     user.set_password(password.reveal())
     user.save(update_fields=["password"])
     Session.objects.filter(user=user).delete()
-    audit.record(user.workspace, "person.password_set", user, actor=actor)
+    audit.record(user.workspace, Verb.PERSON_PASSWORD_SET, user, actor=actor)
 
 
 def _holds(user: User, token: str) -> bool:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from workspace import audit, credentials
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import ApiKey, User
@@ -29,7 +29,7 @@ def issue(user: User, label: str, *, actor: Actor) -> tuple[ApiKey, Secret]:
     key = ApiKey.objects.create(
         workspace=user.workspace, user=user, label=label, lookup=issued.lookup, digest=issued.digest
     )
-    audit.record(user.workspace, "api_key.issued", key, actor=actor, person=str(user.id))
+    audit.record(user.workspace, Verb.API_KEY_ISSUED, key, actor=actor, person=str(user.id))
     return key, issued.token
 
 
@@ -50,7 +50,7 @@ def find(user: User, key_id: UUID) -> ApiKey:
 def revoke(key: ApiKey, *, actor: Actor) -> None:
     """End a key; one that has ended stays as it is."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
-        audit.record(key.workspace, "api_key.revoked", key, actor=actor, person=str(key.user_id))
+        audit.record(key.workspace, Verb.API_KEY_REVOKED, key, actor=actor, person=str(key.user_id))
 
 
 def authenticate(token: str) -> User | None:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from workspace import audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.models import Team, User, Workspace
 
@@ -27,7 +27,7 @@ def take_people(workspace: Workspace, *, actor: Actor, limit: int) -> int:
     User.objects.filter(pk__in=[user.pk for user in found]).update(
         provisioned_at=None, adopted_at=None, updated_at=timezone.now()
     )
-    audit.record_each(workspace, "person.made_local", found, actor=actor)
+    audit.record_each(workspace, Verb.PERSON_MADE_LOCAL, found, actor=actor)
     return len(found)
 
 
@@ -36,5 +36,5 @@ def take_teams(workspace: Workspace, *, actor: Actor, limit: int) -> int:
     """Make some of the managed teams the workspace's own; how many."""
     found = list(managed_teams(workspace).select_for_update().order_by("pk")[:limit])
     Team.objects.filter(pk__in=[team.pk for team in found]).update(provisioned_at=None)
-    audit.record_each(workspace, "team.made_local", found, actor=actor)
+    audit.record_each(workspace, Verb.TEAM_MADE_LOCAL, found, actor=actor)
     return len(found)

@@ -20,7 +20,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from workspace import audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import Invalid
 from workspace.models import CHOSEN_KINDS, Notice, NoticeSettings, Workspace
 
@@ -85,7 +85,7 @@ def resolve(workspace: Workspace, kind: Notice.Kind, subject: Any) -> None:
 def settle(notice: Notice, *, actor: Actor) -> None:
     """Close an open notice by hand: seen to, or not worth more. Unchanged is no event."""
     if Notice.objects.open().filter(pk=notice.pk).update(resolved_at=timezone.now()):
-        audit.record(notice.workspace, "notice.settled", notice, actor=actor, kind=notice.kind)
+        audit.record(notice.workspace, Verb.NOTICE_SETTLED, notice, actor=actor, kind=notice.kind)
 
 
 @transaction.atomic
@@ -101,7 +101,7 @@ def configure(workspace: Workspace, *, actor: Actor, mail_kinds: Collection[str]
     changed = {name: value for name, value in wanted.items() if _sorted(getattr(present, name)) != value}
     if changed:
         NoticeSettings.objects.filter(pk=present.pk).update(**changed)
-        audit.record(workspace, "notices.configured", workspace, actor=actor, **changed)
+        audit.record(workspace, Verb.NOTICES_CONFIGURED, workspace, actor=actor, **changed)
 
 
 def link(notice: Notice) -> str:

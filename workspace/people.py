@@ -20,7 +20,7 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from workspace import audit, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import already_locked, atomic, change, remember_locked
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
@@ -133,7 +133,7 @@ def provision(
     user = User(workspace=workspace, role=role, provisioned_at=now if managed else None, created_at=now)
     user.password = _no_password()
     _write(user, profile, now)
-    audit.record(workspace, "person.provisioned", user, actor=actor, managed=managed)
+    audit.record(workspace, Verb.PERSON_PROVISIONED, user, actor=actor, managed=managed)
     return user
 
 
@@ -149,7 +149,7 @@ def update_profile(user: User, profile: Profile, *, actor: Actor, managed: bool 
     if adopt:
         user.provisioned_at = user.adopted_at = now
     _write(user, profile, now, names=names)
-    audit.record(user.workspace, "person.updated", user, actor=actor, attributes=names, adopted=adopt)
+    audit.record(user.workspace, Verb.PERSON_UPDATED, user, actor=actor, attributes=names, adopted=adopt)
     return user
 
 
@@ -163,7 +163,7 @@ def set_role(user: User, role: Role, *, actor: Actor) -> User:
         former, user.role = user.role, role
         user.updated_at = timezone.now()
         statements.update(user, "role", "updated_at")
-        audit.record(user.workspace, "person.role_changed", user, actor=actor, former=former, role=role)
+        audit.record(user.workspace, Verb.PERSON_ROLE_CHANGED, user, actor=actor, former=former, role=role)
     return user
 
 
@@ -180,7 +180,7 @@ def set_expiry(user: User, expires_at: datetime | None, *, actor: Actor) -> User
         user.expires_at, user.updated_at = expires_at, timezone.now()
         statements.update(user, "expires_at", "updated_at")
         until = expires_at.isoformat() if expires_at else None
-        audit.record(user.workspace, "person.expiry_set", user, actor=actor, until=until)
+        audit.record(user.workspace, Verb.PERSON_EXPIRY_SET, user, actor=actor, until=until)
     return user
 
 
@@ -203,7 +203,7 @@ def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
     user.attributes = {name: value for name, value in user.attributes.items() if name != "roles"}
     ended = _end_access(user, reason)
     audit.record(
-        user.workspace, "person.deactivated", user, actor=actor, former_role=former_role, reason=reason, **ended
+        user.workspace, Verb.PERSON_DEACTIVATED, user, actor=actor, former_role=former_role, reason=reason, **ended
     )
     return user
 
@@ -218,7 +218,7 @@ def reactivate(user: User, *, actor: Actor) -> User:
         user.is_active, user.deactivated_at, user.deactivated_by = True, None, None
         user.delisted_at, user.expires_at, user.updated_at = None, None, timezone.now()
         change(user, "is_active", "deactivated_at", "deactivated_by", "delisted_at", "expires_at", "updated_at")
-        audit.record(user.workspace, "person.reactivated", user, actor=actor)
+        audit.record(user.workspace, Verb.PERSON_REACTIVATED, user, actor=actor)
     return user
 
 
@@ -232,7 +232,7 @@ def reactivate_each(workspace: Workspace, user_ids: Iterable[UUID], *, actor: Ac
         is_active=True, deactivated_at=None, deactivated_by=None, delisted_at=None, expires_at=None,
         updated_at=timezone.now(),
     )  # fmt: skip
-    audit.record_each(workspace, "person.reactivated", back, actor=actor)
+    audit.record_each(workspace, Verb.PERSON_REACTIVATED, back, actor=actor)
     return [user.pk for user in back]
 
 
@@ -246,7 +246,7 @@ def delist(user: User, *, actor: Actor) -> None:
     if user.delisted_at is None:
         user.delisted_at = user.updated_at = timezone.now()
         statements.update(user, "delisted_at", "updated_at")
-        audit.record(user.workspace, "person.delisted", user, actor=actor)
+        audit.record(user.workspace, Verb.PERSON_DELISTED, user, actor=actor)
 
 
 @atomic()
@@ -258,7 +258,7 @@ def ask_deletion(user: User, *, actor: Actor) -> None:
         raise Refused(f"{user.user_name} still has access. Offboard the person first.")
     if user.purged_at is not None:
         raise Refused("The data of this person was deleted already.")
-    audit.record(user.workspace, "person.deletion_asked", user, actor=actor)
+    audit.record(user.workspace, Verb.PERSON_DELETION_ASKED, user, actor=actor)
 
 
 @atomic()
@@ -283,7 +283,7 @@ def purge(user: User, *, actor: Actor) -> dict[str, int]:
     user.password = _no_password()
     user.purged_at = user.updated_at = timezone.now()
     user.save()
-    audit.record(user.workspace, "person.purged", user, actor=actor)
+    audit.record(user.workspace, Verb.PERSON_PURGED, user, actor=actor)
     return gone
 
 

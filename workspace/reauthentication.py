@@ -15,8 +15,8 @@ import redis
 from django import forms
 from django.http import HttpRequest
 
-from workspace import audit, second_factor, sessions, throttle
-from workspace.audit import Actor
+from workspace import audit, second_factor, throttle
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Refused
 from workspace.models import User
@@ -62,7 +62,7 @@ def _confirm(request: HttpRequest, proof: Secret, *, takes_code: bool) -> None:
         raise Refused("Too many wrong answers. Sign out, or wait for a quarter of an hour.")
     takes_code = takes_code and _has_code(user)
     if not user.check_password(proof.reveal()) and not (takes_code and _is_code(user, proof.reveal())):
-        audit.record(user.workspace, "person.proof_refused", user, actor=Actor.person(user))
+        audit.record(user.workspace, Verb.PERSON_PROOF_REFUSED, user, actor=Actor.person(user))
         raise Refused("This is neither your password nor a code of yours." if takes_code else WRONG)
     note(request)
 

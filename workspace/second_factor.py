@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from workspace import audit, people, takeovers
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import RecoveryCode, Session, TotpDevice, User
@@ -94,7 +94,7 @@ def confirm(user: User, code: str, *, actor: Actor) -> list[Secret]:
     device.save(update_fields=["confirmed"])
     Session.objects.filter(user=user).delete()
     codes = _new_codes(user)
-    verb = "second_factor.replaced" if former else "second_factor.set_up"
+    verb = Verb.SECOND_FACTOR_REPLACED if former else Verb.SECOND_FACTOR_SET_UP
     audit.record(user.workspace, verb, user, actor=actor)
     return codes
 
@@ -119,7 +119,7 @@ def renew_codes(user: User, *, actor: Actor) -> list[Secret]:
     user = _active(user)
     if not TotpDevice.objects.filter(user=user, confirmed=True).exists():
         raise Refused("Recovery codes belong to a second factor. Set one up first.")
-    audit.record(user.workspace, "second_factor.codes_renewed", user, actor=actor)
+    audit.record(user.workspace, Verb.SECOND_FACTOR_CODES_RENEWED, user, actor=actor)
     return _new_codes(user)
 
 
@@ -129,7 +129,7 @@ def remove(user: User, *, actor: Actor) -> None:
     user = _active(user)
     if deadline(user) is not None:
         raise Refused("Owners need a second factor. Set up another one in its place instead.")
-    _take_away(user, "second_factor.removed", actor)
+    _take_away(user, Verb.SECOND_FACTOR_REMOVED, actor)
 
 
 @transaction.atomic
@@ -141,12 +141,12 @@ def reset(user: User, *, actor: Actor) -> None:
         raise Refused("Ask another Owner to reset your second factor, or use a recovery code.")
     if not TotpDevice.objects.filter(user=user, confirmed=True).exists():
         raise Conflict(f"{user} has no second factor.")
-    _take_away(user, "second_factor.reset", actor)
+    _take_away(user, Verb.SECOND_FACTOR_RESET, actor)
     takeovers.note(user, actor=actor, done="Somebody took away the second factor with which you sign in to Cerby.")
     Session.objects.filter(user=user).delete()
 
 
-def _take_away(user: User, verb: str, actor: Actor) -> None:
+def _take_away(user: User, verb: Verb, actor: Actor) -> None:
     TotpDevice.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
     audit.record(user.workspace, verb, user, actor=actor)

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from workspace import audit, clients
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import NotFound
 from workspace.models import Session, User
 from workspace.models.people import user_id_of
@@ -98,7 +98,7 @@ def end(user: User, which: str, *, actor: Actor) -> None:
     if found is None:
         raise NotFound("This session has ended already.")
     found.delete()
-    audit.record(user.workspace, "session.ended", user, actor=actor, sessions=1)
+    audit.record(user.workspace, Verb.SESSION_ENDED, user, actor=actor, sessions=1)
 
 
 @transaction.atomic
@@ -106,7 +106,7 @@ def end_all(user: User, *, actor: Actor, but: str = "") -> int:
     """End a person's sessions, all but the one with the digest `but`; how many."""
     ended = Session.objects.filter(user=user).exclude(pk=but).delete()[0]
     if ended:
-        audit.record(user.workspace, "session.ended", user, actor=actor, sessions=ended)
+        audit.record(user.workspace, Verb.SESSION_ENDED, user, actor=actor, sessions=ended)
     return ended
 
 

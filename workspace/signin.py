@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 from workspace import audit, candidates, reauthentication, second_factor, sessions
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.models import TotpDevice, User
 
 BACKEND: Final = "workspace.signin.WorkspaceBackend"
@@ -67,7 +67,7 @@ def sign_in(request: HttpRequest, user: User, *, by: str = "") -> None:
     request.session[VERIFIED] = bool(by)
     sessions.begin(request)
     reauthentication.note(request)
-    audit.record(user.workspace, "person.signed_in", user, actor=Actor.person(user), second_factor=by or "none")
+    audit.record(user.workspace, Verb.PERSON_SIGNED_IN, user, actor=Actor.person(user), second_factor=by or "none")
 
 
 def await_code(request: HttpRequest, user: User, *, next_page: str) -> None:
@@ -93,7 +93,7 @@ def verify_code(request: HttpRequest, user: User, answer: str) -> str | None:
     """Which second factor the answer is, used up by this; None for a wrong one, which is written down."""
     by = second_factor.verify(user, answer)
     if by is None:
-        audit.record(user.workspace, "person.code_refused", user, actor=SIGN_IN)
+        audit.record(user.workspace, Verb.PERSON_CODE_REFUSED, user, actor=SIGN_IN)
     return by
 
 
@@ -107,12 +107,12 @@ def verified(request: HttpRequest, user: User, *, by: str) -> None:
     request.session.cycle_key()
     request.session[VERIFIED] = True
     reauthentication.note(request)
-    audit.record(user.workspace, "person.signed_in", user, actor=Actor.person(user), second_factor=by)
+    audit.record(user.workspace, Verb.PERSON_SIGNED_IN, user, actor=Actor.person(user), second_factor=by)
 
 
 def _record_failure(meant: list[User]) -> None:
     """An event for each person who was meant; for nobody one without a person, so that both take as long."""
     if not meant:
-        audit.record(None, "person.sign_in_failed", actor=SIGN_IN)
+        audit.record(None, Verb.PERSON_SIGN_IN_FAILED, actor=SIGN_IN)
     for user in meant:
-        audit.record(user.workspace, "person.sign_in_failed", user, actor=SIGN_IN)
+        audit.record(user.workspace, Verb.PERSON_SIGN_IN_FAILED, user, actor=SIGN_IN)

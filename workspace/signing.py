@@ -10,7 +10,7 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import OKPKey
 
 from workspace import audit, crypto
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Invalid
 from workspace.models import SigningKey, Workspace
@@ -85,7 +85,7 @@ def _make(workspace: Workspace) -> SigningKey | None:
     try:
         with transaction.atomic():
             key.save(force_insert=True)
-            audit.record(workspace, "signing_key.made", key, actor=Actor.system("certificates"), kid=key.kid)
+            audit.record(workspace, Verb.SIGNING_KEY_MADE, key, actor=Actor.system("certificates"), kid=key.kid)
     except IntegrityError:
         return None
     return key

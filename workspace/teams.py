@@ -17,7 +17,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from workspace import audit, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import already_locked, atomic, remember_locked
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import Grant, Team, TeamMembership, Workspace
@@ -56,7 +56,7 @@ def create(
     """A new team without members. Raises Conflict when the name is taken, Invalid when it is empty or too long."""
     team = Team(workspace=workspace, provisioned_at=timezone.now() if managed else None)
     _write(team, display_name, external_id, attributes or {})
-    audit.record(workspace, "team.created", team, actor=actor, managed=managed)
+    audit.record(workspace, Verb.TEAM_CREATED, team, actor=actor, managed=managed)
     return team
 
 
@@ -73,7 +73,7 @@ def update(
         if adopt:
             team.provisioned_at = timezone.now()
         _write(team, display_name, external_id, attributes)
-        audit.record(team.workspace, "team.updated", team, actor=actor, attributes=names, adopted=adopt)
+        audit.record(team.workspace, Verb.TEAM_UPDATED, team, actor=actor, attributes=names, adopted=adopt)
     return team
 
 
@@ -130,7 +130,7 @@ def disband(team: Team, *, actor: Actor) -> frozenset[UUID]:
     ended = live.update(ended_at=ended_at, end_reason="The team was disbanded.")
     team.disbanded_at = team.updated_at = now
     team.save(update_fields=["disbanded_at", "updated_at"])
-    audit.record(team.workspace, "team.disbanded", team, actor=actor, memberships=len(left), grants=ended)
+    audit.record(team.workspace, Verb.TEAM_DISBANDED, team, actor=actor, memberships=len(left), grants=ended)
     return left
 
 
@@ -214,7 +214,7 @@ def _changed(
         team.updated_at = timezone.now()
         statements.update(team, "updated_at")
         audit.record(
-            team.workspace, "team.members_changed", team, actor=actor,
+            team.workspace, Verb.TEAM_MEMBERS_CHANGED, team, actor=actor,
             joined=_ids(joined), left=_ids(left), skipped=_ids(skipped),
         )  # fmt: skip
     return Change(joined, left, skipped)

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from workspace import audit
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import RotationPolicy, Workspace
 
@@ -35,7 +35,7 @@ def create(name: str, slug: str, *, actor: Actor) -> Workspace:
     if Workspace.objects.filter(slug__iexact=workspace.slug).exists():
         raise Conflict(f"There is a workspace {workspace.slug} already.")
     workspace.save(force_insert=True)
-    audit.record(workspace, "workspace.created", workspace, actor=actor)
+    audit.record(workspace, Verb.WORKSPACE_CREATED, workspace, actor=actor)
     return workspace
 
 
@@ -121,7 +121,7 @@ def _configure(workspace: Workspace, wanted: Mapping[str, Any], actor: Actor) ->
         for name, value in changed.items():
             setattr(workspace, name, value)
         workspace.save(update_fields=list(changed))
-        audit.record(workspace, "workspace.configured", workspace, actor=actor, **changed)
+        audit.record(workspace, Verb.WORKSPACE_CONFIGURED, workspace, actor=actor, **changed)
     return workspace
 
 

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from workspace import audit, crypto, deliveries
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Invalid, Refused
 from workspace.models import CHOSEN_KINDS, Delivery, Notice, User, WebhookEndpoint, Workspace
@@ -38,7 +38,7 @@ def add(
     secret = _take_secret(endpoint)
     _write(endpoint, url, kinds, description)
     endpoint.save(force_insert=True)
-    audit.record(workspace, "webhook.added", endpoint, actor=actor, kinds=sorted(kinds))
+    audit.record(workspace, Verb.WEBHOOK_ADDED, endpoint, actor=actor, kinds=sorted(kinds))
     return endpoint, secret
 
 
@@ -53,7 +53,7 @@ def change(
     changed = [name for name, value in former.items() if getattr(endpoint, name) != value]
     if changed:
         endpoint.save(update_fields=changed)
-        audit.record(endpoint.workspace, "webhook.changed", endpoint, actor=actor, attributes=changed)
+        audit.record(endpoint.workspace, Verb.WEBHOOK_CHANGED, endpoint, actor=actor, attributes=changed)
     return endpoint
 
 
@@ -65,7 +65,7 @@ def rotate_secret(endpoint: WebhookEndpoint, *, actor: Actor) -> Secret:
     endpoint.shown_to = _seer(endpoint.workspace, actor)
     secret = _take_secret(endpoint)
     endpoint.save(update_fields=["sealed", "former_sealed", "former_until", "shown_to"])
-    audit.record(endpoint.workspace, "webhook.secret_rotated", endpoint, actor=actor)
+    audit.record(endpoint.workspace, Verb.WEBHOOK_SECRET_ROTATED, endpoint, actor=actor)
     return secret
 
 
@@ -82,7 +82,7 @@ def enable(endpoint: WebhookEndpoint, *, actor: Actor) -> None:
     if endpoint.disabled_at is not None:
         endpoint.disabled_at, endpoint.disabled_because, endpoint.failing_since = None, "", None
         endpoint.save(update_fields=["disabled_at", "disabled_because", "failing_since"])
-        audit.record(endpoint.workspace, "webhook.enabled", endpoint, actor=actor)
+        audit.record(endpoint.workspace, Verb.WEBHOOK_ENABLED, endpoint, actor=actor)
 
 
 @transaction.atomic
@@ -96,7 +96,7 @@ def send_test(endpoint: WebhookEndpoint, *, actor: Actor) -> Delivery:
         workspace=endpoint.workspace, kind=Notice.Kind.TEST, subject_kind="webhookendpoint", subject_id=endpoint.pk,
         summary="This is a test. Nothing happened.", told_at=now, dispatched_at=now, resolved_at=now,
     )  # fmt: skip
-    audit.record(endpoint.workspace, "webhook.tested", endpoint, actor=actor)
+    audit.record(endpoint.workspace, Verb.WEBHOOK_TESTED, endpoint, actor=actor)
     return Delivery.objects.create(workspace=endpoint.workspace, notice=notice, endpoint=endpoint)
 
 

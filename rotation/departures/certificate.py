@@ -19,7 +19,7 @@ from django.utils import timezone
 from rotation.models import Exposure, Offboarding, Outcome, RotationStep
 from rotation.states import JobState
 from workspace import audit, signing
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import Invalid, Refused
 from workspace.models import AuditEvent, AuditSeal, SecretVersion, User
 from workspace.signing import Jwk
@@ -44,7 +44,7 @@ def issue(offboarding: Offboarding, *, actor: Actor) -> Json:
     document = describe(offboarding)
     jws = signing.sign(offboarding.workspace, json.dumps(document, separators=(",", ":")).encode())
     kid = signing.kid_of(jws)
-    audit.record(offboarding.workspace, "certificate.issued", offboarding, actor=actor, kid=kid)
+    audit.record(offboarding.workspace, Verb.CERTIFICATE_ISSUED, offboarding, actor=actor, kid=kid)
     return {"certificate": document, "jws": jws, "key": f"{settings.BASE_URL}/certificates/keys/{kid}"}
 
 
@@ -169,7 +169,7 @@ class Evidence:
     def access_ended(self) -> Json:
         """How many sessions, API keys, memberships and grants ended, and the role the person had."""
         events = AuditEvent.objects.filter(workspace_id=self.offboarding.workspace_id, at__lte=self._started.at)
-        ended = events.filter(verb="person.deactivated", subject_id=self.offboarding.user_id).order_by("-id").first()
+        ended = events.filter(verb=Verb.PERSON_DEACTIVATED, subject_id=self.offboarding.user_id).order_by("-id").first()
         names = ("former_role", "sessions", "api_keys", "memberships", "grants")
         return {name: ended.detail.get(name) for name in names} if ended else {}
 
@@ -186,7 +186,7 @@ class Evidence:
 
     @cached_property
     def _started(self) -> AuditEvent:
-        return AuditEvent.objects.filter(verb="offboarding.started", subject_id=self.offboarding.pk).latest("id")
+        return AuditEvent.objects.filter(verb=Verb.OFFBOARDING_STARTED, subject_id=self.offboarding.pk).latest("id")
 
     @cached_property
     def _job_ids(self) -> list[UUID]:
@@ -214,10 +214,10 @@ class Evidence:
     @cached_property
     def _words(self) -> dict[UUID, Json]:
         """By job, who said that they changed a password where no login of ours can prove it."""
-        events = AuditEvent.objects.filter(verb="rotation.changed_by_hand", subject_id__in=self._job_ids).order_by("id")
+        events = AuditEvent.objects.filter(verb=Verb.ROTATION_CHANGED_BY_HAND, subject_id__in=self._job_ids)
         return {
             event.subject_id: self.actor(Actor(event.actor_kind, event.actor_id, event.actor_label).to_json())
-            for event in events
+            for event in events.order_by("id")
             if event.subject_id and not event.detail.get("verified_by_us")
         }
 

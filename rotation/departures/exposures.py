@@ -12,7 +12,7 @@ from django.utils import timezone
 from rotation.models import Decision, Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
 from workspace import access, audit, bulk, statements
 from workspace.access import Knowledge
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.models import Account, RotationPolicy, SecretVersion
 
@@ -143,7 +143,7 @@ def _complete(offboarding_id: UUID, actor: Actor) -> bool:
 def record_completed(offboarding: Offboarding, *, actor: Actor) -> None:
     """Append to the audit trail that nothing of an offboarding is open any more."""
     audit.record(
-        offboarding.workspace, "offboarding.completed", offboarding, actor=actor, person=str(offboarding.user_id)
+        offboarding.workspace, Verb.OFFBOARDING_COMPLETED, offboarding, actor=actor, person=str(offboarding.user_id)
     )
 
 

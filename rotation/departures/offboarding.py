@@ -7,7 +7,7 @@ from rotation.departures import exposures, orphans, safeguard
 from rotation.departures.previews import Preview, preview
 from rotation.models import Exposure, Offboarding
 from workspace import access, audit, people, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import append, atomic
 from workspace.errors import Refused
 from workspace.models import User, Workspace
@@ -47,7 +47,7 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
         jobs.want(workspace, opened.rotating, cause=f"{jobs.DEPARTURE}{cause}", hold=hold)
     left_alone = orphans.open_for(offboarding, alone)
     audit.record(
-        workspace, "offboarding.started", offboarding, actor=actor, person=str(user.pk), exposures=opened.known,
+        workspace, Verb.OFFBOARDING_STARTED, offboarding, actor=actor, person=str(user.pk), exposures=opened.known,
         rotations=len(opened.rotating), orphans=left_alone, hold=str(hold.pk) if hold else None,
     )  # fmt: skip
     if not opened.known:

@@ -17,8 +17,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from rotation.models import Offboarding, Orphan, OrphanOutcome
-from workspace import audit, bulk, notices
-from workspace.audit import Actor
+from workspace import audit, bulk, notices, statements
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Grant, GrantRole, Notice, User, Workspace
@@ -169,7 +169,7 @@ def confirm_many(workspace: Workspace, successors: Mapping[UUID, UUID], *, actor
     _settle(orphans, successors, actor)
     details = {account: {"holder": str(user), "role": GrantRole.OWNER} for account, user in pairs}
     accounts = [orphan.account for orphan in orphans]
-    audit.record_each(workspace, "orphan.handed_over", accounts, actor=actor, each=details)
+    audit.record_each(workspace, Verb.ORPHAN_HANDED_OVER, accounts, actor=actor, each=details)
     _resolve_notices(workspace, orphans)
     return len(orphans)
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from rotation.models import Decision, Exposure, MassRemoval, Offboarding, Outcome
 from workspace import access, audit, bulk, people
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Grant, User, Workspace
@@ -145,7 +145,7 @@ def _give_back(workspace: Workspace, offers: Collection[Offer], actor: Actor) ->
         by_person.setdefault(offer.user_id, []).append(str(offer.account_id))
     restored = User.objects.filter(pk__in=by_person)
     details = {user_id: {"accounts": accounts} for user_id, accounts in by_person.items()}
-    audit.record_each(workspace, "person.grants_restored", restored, actor=actor, each=details)
+    audit.record_each(workspace, Verb.PERSON_GRANTS_RESTORED, restored, actor=actor, each=details)
     return given
 
 
@@ -171,7 +171,7 @@ def _record_completed(offboardings: Iterable[UUID]) -> None:
         by_workspace.setdefault(row.workspace, []).append(row)
     for workspace, done in by_workspace.items():
         details = {row.pk: {"person": str(row.user_id)} for row in done}
-        audit.record_each(workspace, "offboarding.completed", done, actor=SWEEP, each=details)
+        audit.record_each(workspace, Verb.OFFBOARDING_COMPLETED, done, actor=SWEEP, each=details)
 
 
 def accounts_of(offers: Iterable[Offer]) -> dict[UUID, Account]:

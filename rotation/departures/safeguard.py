@@ -17,12 +17,17 @@ from rotation import jobs, queue, wake
 from rotation.models import Decision, Exposure, MassRemoval, Offboarding, RotationJob, RotationStep
 from rotation.states import JobState
 from workspace import audit, bulk, notices, statements
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import Notice, Workspace
 
 SAFEGUARD: Final = Actor.system("safeguard")
+_DECIDED: Final = {
+    Decision.CONFIRMED: Verb.MASS_REMOVAL_CONFIRMED,
+    Decision.CANCELLED: Verb.MASS_REMOVAL_CANCELLED,
+    Decision.TIMED_OUT: Verb.MASS_REMOVAL_TIMED_OUT,
+}
 BESIDE: Final = 8
 """Departures that may be under way at the same moment, and that a count of what is committed misses."""
 
@@ -184,7 +189,7 @@ def _open(workspace: Workspace, removed: int, people: int, since: datetime, now:
     if removal.pk == new.pk:
         _take_up(removal, since)
         audit.record(
-            workspace, "mass_removal.held", removal, actor=SAFEGUARD, removed=removed, people=people,
+            workspace, Verb.MASS_REMOVAL_HELD, removal, actor=SAFEGUARD, removed=removed, people=people,
             held_until=held_until.isoformat(),
         )  # fmt: skip
         _tell(removal)
@@ -222,7 +227,7 @@ def _tell(removal: MassRemoval) -> None:
 def _decide(removal: MassRemoval, decision: Decision, actor: Actor, at: datetime) -> None:
     removal.decision, removal.decided_at, removal.decided_by = decision, at, actor.to_json()
     removal.save(update_fields=["decision", "decided_at", "decided_by"])
-    audit.record(removal.workspace, f"mass_removal.{decision}", removal, actor=actor)
+    audit.record(removal.workspace, _DECIDED[decision], removal, actor=actor)
     notices.resolve(removal.workspace, Notice.Kind.MASS_REMOVAL, removal)
 
 

@@ -24,9 +24,9 @@ from rotation.departures import exposures
 from rotation.models import AccessLoss, Exposure, LossKind
 from workspace import access, audit, teams
 from workspace.access import Knowledge
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
-from workspace.models import Grant, GrantRole, RotationPolicy, Team, Workspace
+from workspace.models import Grant, GrantRole, RotationPolicy, Team, TeamMembership, Workspace
 from workspace.teams import Change
 from workspace.vault import ledger, ledger_sql
 
@@ -108,7 +108,7 @@ def settle(loss_id: UUID) -> bool:
     accounts = {item.account_id for _, item in lost}
     jobs.want(loss.workspace, accounts, cause=str(loss))
     audit.record(
-        loss.workspace, "access.lost", loss, actor=SWEEP, kind=loss.kind, people=len({person for person, _ in lost}),
+        loss.workspace, Verb.ACCESS_LOST, loss, actor=SWEEP, kind=loss.kind, people=len({person for person, _ in lost}),
         exposures=len(lost), rotations=len(accounts),
     )  # fmt: skip
     return True

@@ -19,7 +19,8 @@ from scim import tokens
 from scim.models import ScimToken
 from tests.companies import TESTS, Company
 from tests.console_world import populate
-from workspace import audit, audit_walks, deliveries, notices
+from workspace import audit, deliveries, notices
+from workspace.audit import walks
 from workspace.models import AuditEvent, AuditWalk, Notice
 
 pytestmark = pytest.mark.django_db
@@ -216,17 +217,17 @@ def test_the_token_is_named_by_its_label_alone(acme: Company) -> None:
 
 
 def walk_all() -> None:
-    while audit_walks.walk_next():
+    while walks.walk_next():
         pass
 
 
 def test_each_chain_is_walked_once_a_day(acme: Company, rival: Company) -> None:
     walk_all()
     assert set(AuditWalk.objects.values_list("workspace", flat=True)) == {acme.workspace.pk, rival.workspace.pk}
-    assert audit_walks.walk_next() is None
-    AuditWalk.objects.for_workspace(acme.workspace).update(walked_at=timezone.now() - audit_walks.EVERY)
-    assert audit_walks.walk_next() == acme.workspace
-    assert audit_walks.walk_next() is None
+    assert walks.walk_next() is None
+    AuditWalk.objects.for_workspace(acme.workspace).update(walked_at=timezone.now() - walks.EVERY)
+    assert walks.walk_next() == acme.workspace
+    assert walks.walk_next() is None
 
 
 def test_a_broken_chain_is_told_of_until_it_holds(acme: Company, rival: Company) -> None:
@@ -244,7 +245,7 @@ def test_a_broken_chain_is_told_of_until_it_holds(acme: Company, rival: Company)
 
     with pgtrigger.ignore():
         AuditEvent.objects.filter(pk=event.pk).update(verb=event.verb)
-    AuditWalk.objects.update(walked_at=timezone.now() - audit_walks.EVERY)
+    AuditWalk.objects.update(walked_at=timezone.now() - walks.EVERY)
     walk_all()
     notice.refresh_from_db()
     assert notice.resolved_at is not None

@@ -12,7 +12,7 @@ from django.utils import timezone
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import pages, support, text_of
 from workspace import access, audit, invitations, people, teams
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.models import AuditEvent, Grant, Role, Team, TeamMembership, User
 from workspace.people import Profile
@@ -157,7 +157,7 @@ def test_a_persons_page_says_what_they_use_saw_and_where_they_were(acme: Company
     assert "Operations" in sections["Accounts they can use"].rows[0][1]
     assert sections["Passwords they looked at"].rows[0][1] == "version 1"
     assert "Operations" in sections["Teams"].rows[0][0]
-    assert "Person provisioned" in {row[1] for row in sections["History"].rows}
+    assert "Person added" in {row[1] for row in sections["History"].rows}
 
 
 def test_a_local_person_is_added_and_edited(acme: Company) -> None:
@@ -343,11 +343,11 @@ def test_a_broken_chain_is_said(acme: Company) -> None:
 
 def test_the_log_is_filtered_by_subject_and_actor(acme: Company) -> None:
     audit.record(
-        acme.workspace, "person.looked_at", acme.member, actor=Actor.person(acme.owner), since=str(timezone.now())
+        acme.workspace, Verb.PERSON_DELISTED, acme.member, actor=Actor.person(acme.owner), since=str(timezone.now())
     )
-    for query in ("about=person&by=person", f"subject_id__exact={acme.member.pk}&by=person", "q=looked_at"):
+    for query in ("about=person&by=person", f"subject_id__exact={acme.member.pk}&by=person", "q=delisted"):
         answer = acme.browser().get(f"/admin/workspace/auditevent/?{query}")
-        assert [event.verb for event in answer.context["cl"].queryset] == ["person.looked_at"]
+        assert [event.verb for event in answer.context["cl"].queryset] == ["person.delisted"]
 
 
 # The workspace

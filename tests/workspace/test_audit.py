@@ -12,6 +12,7 @@ from django.urls import reverse
 from tests.companies import PASSWORD, TESTS, Company
 from tests.terminal import run
 from workspace import audit, people
+from workspace.audit import Verb
 from workspace.models import AuditEvent, AuditSeal
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +39,7 @@ def test_the_database_refuses_to_change_the_trail(acme: Company, statement: str)
 
 def test_a_whole_chain_holds(acme: Company, rival: Company) -> None:
     assert audit.seal(acme.workspace) == AuditEvent.objects.for_workspace(acme.workspace).count() > 0
-    audit.record(acme.workspace, "test.more", acme.account, actor=TESTS)
+    audit.record(acme.workspace, Verb.ACCOUNT_UPDATED, acme.account, actor=TESTS)
     assert audit.seal(acme.workspace) == 1
     assert audit.verify(acme.workspace) is None
     assert not AuditSeal.objects.for_workspace(rival.workspace).exists()
@@ -85,7 +86,7 @@ def test_the_trail_of_a_purged_person_names_a_pseudonym_only(acme: Company) -> N
 
 def test_an_event_left_out_of_the_chain_is_told(acme: Company, rival: Company) -> None:
     audit.seal(acme.workspace)
-    event = audit.record(acme.workspace, "test.more", acme.account, actor=TESTS)
+    event = audit.record(acme.workspace, Verb.ACCOUNT_UPDATED, acme.account, actor=TESTS)
     assert audit.verify(acme.workspace) is None  # it has minutes to be chained
     late = AuditEvent.objects.create(
         workspace=acme.workspace, verb="test.late", actor_kind="system", at=event.at - 2 * audit.CHAINED_WITHIN

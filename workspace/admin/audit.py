@@ -12,17 +12,13 @@ from django.utils.html import format_html
 from workspace import audit
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
-from workspace.admin.history import SUBJECT_PAGES, detail_text, verb_text, who
+from workspace.admin.history import SUBJECT_PAGES, detail_text, who
 from workspace.admin.parts import NOTHING, Detail, Fact, clipped, names_of, when
+from workspace.audit import Subject, Verb, verbs
 from workspace.errors import Conflict
 from workspace.models import AuditEvent, AuditSeal, User
 
-KINDS = {
-    "person": "People", "team": "Teams", "grant": "Grants", "account": "Accounts", "offboarding": "Offboardings",
-    "rotation": "Rotations", "scim_token": "SCIM tokens", "api_key": "API keys",
-    "session": "Sessions", "second_factor": "Second factors",
-    "webhook": "Webhook endpoints", "notice": "Notices",
-}  # fmt: skip
+OF_EARLIER_VERSIONS = ~Q(verb__in=[verb.value for verb in Verb])
 
 SUBJECTS = {
     "user": "person", "scimtoken": "SCIM token", "apikey": "API key", "rotationjob": "rotation",
@@ -30,10 +26,15 @@ SUBJECTS = {
 }  # fmt: skip
 
 
-class KindFilter(ChoiceFilter):
+class SubjectFilter(ChoiceFilter):
+    """Each event is reached by one of these: those of earlier versions, whose verbs are gone, by the last."""
+
     title = "subject"
     parameter_name = "about"
-    conditions = {kind: (label, Q(verb__startswith=f"{kind}.")) for kind, label in KINDS.items()}
+    conditions = {
+        **{subject.value: (subject.label, Q(verb__in=[verb.value for verb in subject.verbs])) for subject in Subject},
+        "other": ("Events of earlier versions", OF_EARLIER_VERSIONS),
+    }
 
 
 class ActorFilter(ChoiceFilter):
@@ -57,7 +58,8 @@ class AuditEventAdmin(ConsoleAdmin):
     """Rows that the database refuses to change."""
 
     list_display = ("happened", "what", "subject", "done_by", "said")
-    list_filter = (KindFilter, ActorFilter)
+    csv_columns = ("happened", "verb", "what", "subject", "done_by", "said")
+    list_filter = (SubjectFilter, ActorFilter)
     lookups = frozenset({"subject_id__exact"})
     search_fields = ("verb", "actor_label")
     search_help_text = "What was done, or a token's label"
@@ -82,7 +84,7 @@ class AuditEventAdmin(ConsoleAdmin):
 
     @admin.display(description="What")
     def what(self, event: AuditEvent) -> str:
-        return event.verb
+        return format_html('<span title="{}">{}</span>', event.verb, verbs.describe(event.verb))
 
     @admin.display(description="About")
     def subject(self, event: Any) -> str:
@@ -106,14 +108,15 @@ class AuditEventAdmin(ConsoleAdmin):
         names = names_of([obj.actor_id], obj.workspace_id)
         facts = [
             Fact("When", when(obj.at)),
-            Fact("What", obj.verb),
+            Fact("What", verbs.describe(obj.verb)),
+            Fact("Verb", format_html("<code>{}</code>", obj.verb)),
             Fact("About", self.subject(obj)),
             Fact("By", who(obj, names)),
             *(Fact(key.replace("_", " ").capitalize(), value) for key, value in obj.detail.items()),
             Fact("Place in the chain", seal.position if seal else "not chained yet; that follows within seconds"),
             Fact("SHA-256", format_html("<code>{}</code>", bytes(seal.hash).hex()) if seal else NOTHING),
         ]
-        return Detail(facts, notice=f"{verb_text(obj.verb)}: kept for good; the database refuses to change it.")
+        return Detail(facts, notice="Kept for good: the database refuses to change it.")
 
     @button_for("Verify chain", url_path="verify", icon="verified")
     def verify(self, request: HttpRequest) -> HttpResponse:
@@ -139,7 +142,7 @@ class AuditEventAdmin(ConsoleAdmin):
 
         def download(data: dict[str, Any]) -> StreamingHttpResponse:
             workspace = form.chosen_workspace
-            audit.record(workspace, "audit.exported", workspace, actor=actor(request))
+            audit.record(workspace, Verb.AUDIT_EXPORTED, workspace, actor=actor(request))
             lines = audit.export(workspace, since=_start_of(data["since"]), until=_start_of(data["until"]))
             answer = StreamingHttpResponse(map(audit.line, lines), content_type="application/jsonl")
             answer["Content-Disposition"] = f'attachment; filename="{workspace.slug}.audit.jsonl"'

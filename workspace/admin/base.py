@@ -29,7 +29,7 @@ from workspace import audit
 from workspace.admin import files
 from workspace.admin.forms import ActForm
 from workspace.admin.parts import Detail, Section, url
-from workspace.audit import Actor
+from workspace.audit import Actor, Verb
 from workspace.errors import CerbyError
 from workspace.models import User
 
@@ -142,7 +142,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             return redirect(f"{self._list_url()}?{ERROR_FLAG}=1")
         more = [column for column in self.get_list_display(request) if column not in self.list_display]
         workspace, what = visitor(request).workspace, self.opts.model_name
-        audit.record(workspace, "list.exported", actor=actor(request), list=what, narrowed=bool(request.GET))
+        audit.record(workspace, Verb.LIST_EXPORTED, actor=actor(request), list=what, narrowed=bool(request.GET))
         owner = workspace.slug if workspace else "all"
         columns = (*(self.csv_columns or self.list_display), *more)
         return files.answer(found.queryset, columns, self, name=f"{owner}.{what}")

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from workspace.admin.parts import Section, actor_text, names_of, when
-from workspace.audit import Actor
+from workspace.audit import Actor, verbs
 from workspace.identifiers import parse_uuid
 from workspace.models import AuditEvent, Workspace
 
@@ -24,7 +24,7 @@ def history(of: Any) -> Section:
         "History",
         ("When", "What", "By", "Detail"),
         [
-            [when(event.at), verb_text(event.verb), who(event, names), detail_text(event.detail, names)]
+            [when(event.at), verbs.describe(event.verb), who(event, names), detail_text(event.detail, names)]
             for event in events
         ],
         "Nothing was recorded yet.",
@@ -36,12 +36,6 @@ def history(of: Any) -> Section:
 def who(event: AuditEvent, names: Mapping[UUID, str]) -> str:
     person = names.get(event.actor_id) if event.actor_id else None
     return actor_text(Actor(event.actor_kind, event.actor_id, event.actor_label), person)
-
-
-def verb_text(verb: str) -> str:
-    """“person.role_changed” → “Person role changed”"""
-    words = verb.replace(".", " ").replace("_", " ").capitalize()
-    return words.replace("Scim ", "SCIM ").replace("Api ", "API ")
 
 
 def detail_text(detail: Mapping[str, Any], names: Mapping[UUID, str]) -> str:

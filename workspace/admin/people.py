@@ -33,6 +33,7 @@ from workspace.admin.person_page import (
     state_badge,
     teams_of,
 )
+from workspace.audit import Verb
 from workspace.models import AuditEvent, Role, TotpDevice, User
 from workspace.models.people import NAMED_APART, with_access
 from workspace.people import Profile
@@ -129,7 +130,7 @@ class PersonAdmin(ConsoleAdmin):
     actions_detail: Sequence[str] = ("edit", "role", "invite", "reactivate", "end_sessions", "reset_second_factor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        invited = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb="person.invited")
+        invited = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb=Verb.PERSON_INVITED)
         let_in = ExpressionWrapper(with_access(), output_field=BooleanField())
         people = super().get_queryset(request).annotate(invited=Exists(invited), let_in=let_in)
         return with_actor(people, "deactivated_by")

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from scim import retention
 from workspace import audit, notices
+from workspace.audit import Verb
 from workspace.commands import SupportCommand
 from workspace.models import Workspace
 
@@ -31,10 +32,10 @@ class Command(SupportCommand):
             with transaction.atomic():
                 number = retention.prune(workspace, days=options["days"])
                 if number:
-                    audit.record(workspace, "provisioning_log.pruned", actor=self.actor, events=number)
+                    audit.record(workspace, Verb.PROVISIONING_LOG_PRUNED, actor=self.actor, events=number)
                 told = notices.prune(workspace, before=limit)
                 if told:
-                    audit.record(workspace, "notices.pruned", actor=self.actor, notices=told)
+                    audit.record(workspace, Verb.NOTICES_PRUNED, actor=self.actor, notices=told)
                 if number or told:
                     gone.append({"workspace": workspace.slug, "events": number, "notices": told})
                 transaction.set_rollback(options["dry_run"])

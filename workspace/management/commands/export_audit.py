@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from django.core.management.base import CommandParser
 
 from workspace import audit
+from workspace.audit import Verb
 from workspace.commands import WorkspaceCommand
 from workspace.errors import Refused
 from workspace.models import Workspace
@@ -37,7 +38,7 @@ class Command(WorkspaceCommand):
                 number += 1
                 if number % PROGRESS_EVERY == 0 and sys.stderr.isatty():
                     self.note(f"{number} events")
-        audit.record(workspace, "audit.exported", workspace, actor=self.actor, events=number)
+        audit.record(workspace, Verb.AUDIT_EXPORTED, workspace, actor=self.actor, events=number)
         self.note(f"{number} events written.")
 
 

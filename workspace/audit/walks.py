@@ -8,7 +8,8 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from workspace import audit, notices, statements
+from workspace import notices, statements
+from workspace.audit import chain
 from workspace.models import AuditWalk, Notice, Workspace
 
 EVERY: Final = timedelta(days=1)
@@ -27,12 +28,12 @@ def walk_next() -> Workspace | None:
     workspace = Workspace.objects.filter(~Exists(lately)).order_by("pk").first()
     if workspace is None or not statements.first(_CLAIM, [uuid7(), workspace.pk, now, now - EVERY]):
         return None
-    note(workspace, audit.verify(workspace))
+    note(workspace, chain.verify(workspace))
     return workspace
 
 
 @transaction.atomic
-def note(workspace: Workspace, broken: audit.Broken | None) -> None:
+def note(workspace: Workspace, broken: chain.Broken | None) -> None:
     """Keep what a walk found, and tell of a chain that does not hold."""
     AuditWalk.objects.filter(workspace=workspace).update(broken_at_event=broken.event if broken else None)
     if broken is None:

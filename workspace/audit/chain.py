@@ -1,24 +1,21 @@
-"""The audit trail: who did what (`record`), the hash chain over it (`seal`) and its proof (`verify`).
+"""The hash chain over the audit trail (`seal`), its proof (`verify`), and the trail as a file (`export`).
 
-Events are written inside the transaction of the act itself. Chaining happens right after, in batches: were
-each writer to take the chain's head, all writes of a workspace would wait for each other's disk flush.
+Chaining happens right after the acts, in batches: were each writer to take the chain's head, all writes of a
+workspace would wait for each other's disk flush.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
-from uuid import UUID
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from workspace import statements
-from workspace.db import unit_of_work
-from workspace.models import AuditEvent, AuditSeal, User, Workspace
+from workspace.models import AuditEvent, AuditSeal, Workspace
 
 GENESIS = bytes(32)
 # Events commit out of the order of their ids. One that is this many behind the last chained was in a transaction
@@ -28,66 +25,11 @@ CHAINED_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Actor:
-    """Who does something. `label` names what is not a person; people are named by id alone."""
-
-    kind: str
-    id: UUID | None = None
-    label: str = ""
-
-    @classmethod
-    def person(cls, user: User) -> Self:
-        return cls("person", user.id)
-
-    @classmethod
-    def system(cls, part: str) -> Self:
-        return cls("system", None, part)
-
-    @classmethod
-    def command(cls, name: str, *, operator: str, reason: str = "") -> Self:
-        """Support staff at a terminal: the command, the operating system's user, and why."""
-        return cls("command", None, f"{name} by {operator}" + (f": {reason}" if reason else ""))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> Self | None:
-        if not data:
-            return None
-        return cls(data["kind"], UUID(data["id"]) if data["id"] else None, data["label"])
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "id": str(self.id) if self.id else None, "label": self.label}
-
-
-@dataclass(frozen=True)
 class Broken:
     """The first event at which a chain does not hold, and why."""
 
     event: int
     why: str
-
-
-def record(
-    workspace: Workspace | None, verb: str, subject: Any = None, *, actor: Actor, **detail: Any
-) -> AuditEvent:
-    """Append one event to the caller's transaction. `detail` takes ids, counts and attribute names only.
-
-    Within an act of several verbs its key is given at the end of the act, in the order of the events.
-    """
-    event = statements.new(AuditEvent, **_fields(workspace, verb, subject, actor, detail))
-    unit_of_work.append(event)
-    return event
-
-
-def record_each(
-    workspace: Workspace, verb: str, subjects: Iterable[Any], *, actor: Actor,
-    each: Mapping[UUID, Mapping[str, Any]] | None = None, **detail: Any,
-) -> None:  # fmt: skip
-    """One event per subject, in one statement. `each` adds to the detail what holds for one subject, by its id."""
-    own = each or {}
-    AuditEvent.objects.bulk_create(
-        AuditEvent(**_fields(workspace, verb, subject, actor, {**detail, **own.get(subject.pk, {})}))
-        for subject in subjects
-    )
 
 
 def seal(workspace: Workspace, *, limit: int = 5_000) -> int:
@@ -147,21 +89,6 @@ def export(
 def line(exported: Mapping[str, Any]) -> str:
     """An exported event as one line of JSON."""
     return json.dumps(exported, sort_keys=True, separators=(",", ":")) + "\n"
-
-
-def _fields(
-    workspace: Workspace | None, verb: str, subject: Any, actor: Actor, detail: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "workspace_id": workspace.pk if workspace is not None else None,
-        "verb": verb,
-        "subject_kind": subject._meta.model_name if subject is not None else "",
-        "subject_id": subject.pk if subject is not None else None,
-        "actor_kind": actor.kind,
-        "actor_id": actor.id,
-        "actor_label": actor.label[:200],
-        "detail": detail,
-    }
 
 
 def _only_sealer(workspace: Workspace) -> bool:
