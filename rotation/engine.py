@@ -25,7 +25,7 @@ from rotation.models import RotationJob
 from rotation.passwords import Policy
 from rotation.proof import Proof, prove
 from rotation.states import JobState
-from workspace import accounts, audit, statements, transactions
+from workspace import accounts, audit, statements
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.db import unit_of_work

@@ -17,7 +17,7 @@ from rotation import failpoints, queue, wake, wanted
 from rotation.models import Exposure, MassRemoval, RotationJob, RotationStep, Verification
 from rotation.queue import Lease, claim, claim_next
 from rotation.states import MOVES, JobState
-from workspace import audit, notices, statements, transactions
+from workspace import audit, notices, statements
 from workspace.audit import Actor, Verb
 from workspace.db import unit_of_work
 from workspace.db.unit_of_work import atomic

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.db import transaction
 
-from workspace import audit, crypto
+from workspace import audit, crypto, one_time_codes
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import CerbyError, Invalid, NotFound

@@ -15,7 +15,7 @@ import redis
 from django import forms
 from django.http import HttpRequest
 
-from workspace import audit, second_factor, throttle
+from workspace import audit, second_factor, sessions, throttle
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Refused

@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 from rotation.models import Exposure, Offboarding
 from workspace.admin.parts import NOTHING, Fact, Section, badge, bar, link, when
 from workspace.audit import Verb
-from workspace.models import AuditEvent, Grant, Reveal, TeamMembership, User
+from workspace.models import AuditEvent, Holding, Reveal, TeamMembership, User
 from workspace.vault import ledger
 
 ASKED = Verb.PERSON_DELETION_ASKED

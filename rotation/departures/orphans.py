@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from rotation.models import Offboarding, Orphan, OrphanOutcome
-from workspace import audit, bulk, notices, statements
+from workspace import audit, bulk, notices
 from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused

@@ -26,7 +26,7 @@ from workspace import access, audit, teams
 from workspace.access import Knowledge
 from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
-from workspace.models import Grant, GrantRole, RotationPolicy, Team, TeamMembership, Workspace
+from workspace.models import Grant, GrantRole, RotationPolicy, Team, Workspace
 from workspace.teams import Change
 from workspace.vault import ledger, ledger_sql
 

@@ -6,8 +6,8 @@ from typing import Any, Self
 from uuid import UUID
 
 from workspace import statements
-from workspace.db import unit_of_work
 from workspace.audit.verbs import Verb
+from workspace.db import unit_of_work
 from workspace.models import AuditEvent, User, Workspace
 
 
