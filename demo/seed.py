@@ -7,7 +7,6 @@ or all of it. A later start adds nothing and takes nothing back.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from cerby.engines import Addresses
@@ -21,6 +20,7 @@ from scim import tokens
 from workspace import access, accounts, audit, people, second_factor, teams, tenancy
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import NotFound, Refused
 from workspace.models import Account, AuditEvent, GrantRole, Role, Team, User, Workspace
 from workspace.people import Profile
@@ -77,7 +77,7 @@ def ensure(addresses: Addresses, credentials: Credentials) -> Credentials:
     return credentials.with_token(_token(workspace, credentials))
 
 
-@transaction.atomic
+@atomic()
 def _company(credentials: Credentials) -> Workspace:
     try:
         return _made_here(tenancy.find(SLUG))

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
+
+from workspace.db import unit_of_work
 
 
 class Reached(Exception):
@@ -32,7 +33,7 @@ def reach(name: str) -> None:
 def reach_after_commit(name: str) -> None:
     """Fail once the transaction is through."""
     if settings.FAILPOINTS and name in _wanted():
-        transaction.on_commit(lambda: reach(name))
+        unit_of_work.on_commit(lambda: reach(name))
 
 
 def release() -> None:

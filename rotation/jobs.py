@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
@@ -94,7 +94,7 @@ def _end_rests(account_ids: Collection[UUID]) -> None:
         _again(job, "somebody's exposure is open again")
 
 
-@transaction.atomic
+@atomic()
 def on_demand(account: Account, *, actor: Actor, cause: str) -> RotationJob:
     """A person wants an account rotated; one that is wanted already is left as it is. Raises Refused for a rotation
     that waits for a person."""
@@ -111,7 +111,7 @@ def announce_due(*, limit: int = wake.AT_ONCE) -> int:
     now = timezone.now()
     quiet = Q(woken_at=None) | Q(woken_at__lt=now - timedelta(seconds=settings.WAKE_AGAIN_SECONDS))
     quiet |= Q(woken_at__lt=F("next_attempt_at"))
-    with transaction.atomic():
+    with atomic():
         due = queue.free(now).filter(quiet).order_by(*queue.ORDER)
         ids = list(due.select_for_update(skip_locked=True).values_list("id", flat=True)[:limit])
         RotationJob.objects.filter(id__in=ids).update(woken_at=now)
@@ -239,7 +239,7 @@ def ask_human(lease: Lease, *, code: str, detail: str, resume: JobState, **chang
     _ask(lease.job, f"The rotation of {lease.job.account} needs a person.")
 
 
-@transaction.atomic
+@atomic()
 def retry(job: RotationJob, *, actor: Actor) -> RotationJob:
     """Try again now. Raises Refused for a job that is finished or being worked on."""
     job = RotationJob.objects.select_for_update(of=("self",)).select_related("account", "workspace").get(pk=job.pk)
@@ -261,7 +261,7 @@ def resume_after_admin() -> int:
         account=OuterRef("account__admin_account"), verified_at__gt=OuterRef("asked_at")
     )
     mended = stopped.filter(~Q(known=F("admin_version")) | Q(known=None) | Q(Exists(accepted)))
-    with transaction.atomic():
+    with atomic():
         jobs = list(mended.select_related("account", "workspace").select_for_update(skip_locked=True, of=("self",)))
         for job in jobs:
             _again(job, "the admin account has another password now")

@@ -6,8 +6,6 @@ page loses none. It counts as known to whoever saw it.
 
 from uuid import UUID
 
-from django.db import transaction
-
 from rotation import connectors, jobs, passwords, resolution
 from rotation.models import RotationJob, RotationJobQuerySet
 from rotation.passwords import Policy
@@ -15,6 +13,7 @@ from rotation.states import JobState
 from workspace import accounts, audit
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, NotFound
 from workspace.models import GrantRole, SecretVersion, User
 from workspace.vault import ledger
@@ -42,7 +41,7 @@ def find(user: User, job_id: UUID) -> RotationJob:
     return job
 
 
-@transaction.atomic
+@atomic()
 def suggest(job: RotationJob, user: User) -> Secret:
     """A new password by the account's policy, sealed before it is handed out, for the person to set on the target.
 

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from rotation import targets
 from rotation.models import RotationJob, RotationJobQuerySet, TargetHealth
 from rotation.states import FINISHED, JobState
 from workspace import statements
+from workspace.db.unit_of_work import atomic, roll_back
 from workspace.models import Account, SecretVersion, Workspace
 
 ORDER: Final = ("priority", "-exposures", "requested_at")
@@ -109,7 +110,7 @@ def _claim(wanted: UUID | None, worker: str) -> Lease | None:
     for _ in range(TRIES):
         now = timezone.now()
         values = {"now": now, "job": wanted, "limit": settings.TARGET_CONCURRENCY}
-        with transaction.atomic():
+        with atomic():
             read = statements.joined(_NEXT, values, *_READ)
             if read is None:
                 return None
@@ -144,7 +145,7 @@ def _lease(
         "until": until, "worker": worker, "now": now,
     }  # fmt: skip
     if not (statements.run(_LEASE, values).rowcount and _may_try(health, now)):
-        transaction.set_rollback(True)
+        roll_back()
         return None
     job.fence, job.lease_until, job.leased_by, job.woken_at = fence, until, worker, now
     return Lease(job, fence, health)

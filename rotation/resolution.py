@@ -6,7 +6,6 @@
 
 from typing import Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from rotation import connectors, jobs, wake
@@ -17,6 +16,7 @@ from rotation.states import JobState
 from workspace import accounts, audit
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, SecretVersion
 
@@ -24,7 +24,7 @@ KNOWN_BEFORE: Final = 20
 ON_ITS_WORD: Final = "on the target's word"
 
 
-@transaction.atomic
+@atomic()
 def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> RotationJob:
     """Take a password that a person says they set on the target.
 
@@ -60,7 +60,7 @@ def changed_by_hand(job: RotationJob, password: Secret, *, actor: Actor) -> Rota
     return job
 
 
-@transaction.atomic
+@atomic()
 def use_admin(job: RotationJob, admin: Account, *, actor: Actor) -> RotationJob:
     """Name the account whose password may reset this one, and go on with it.
 
@@ -76,7 +76,7 @@ def use_admin(job: RotationJob, admin: Account, *, actor: Actor) -> RotationJob:
     return jobs.retry(job, actor=actor)
 
 
-@transaction.atomic
+@atomic()
 def take_targets_word(job: RotationJob, *, reason: str, actor: Actor) -> RotationJob:
     """Go on with a rotation whose target said that it took the new password and cannot be asked which one is in force.
 

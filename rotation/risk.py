@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -13,6 +12,7 @@ from rotation.models import Exposure, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
 from workspace import audit
 from workspace.audit import Actor, Verb
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, Workspace
 
@@ -20,7 +20,7 @@ LONGEST: Final = timedelta(days=366)
 REOPENER: Final = Actor.system("risk acceptance")
 
 
-@transaction.atomic
+@atomic()
 def accept(job: RotationJob, *, until: datetime, reason: str, actor: Actor) -> int:
     """Close the open exposures of the job's account until a date, and let the job rest so long; how many.
 
@@ -46,7 +46,7 @@ def accept(job: RotationJob, *, until: datetime, reason: str, actor: Actor) -> i
     return accepted
 
 
-@transaction.atomic
+@atomic()
 def withdraw(job: RotationJob, *, actor: Actor) -> int:
     """Open again what was accepted for the job's account, and go on with its rotation now; how many exposures.
 
@@ -61,7 +61,7 @@ def withdraw(job: RotationJob, *, actor: Actor) -> int:
 def reopen_due() -> int:
     """Open again what was accepted until now, and go on with its rotations; how many exposures."""
     over = Exposure.objects.filter(outcome=Outcome.RISK_ACCEPTED, accepted_until__lte=timezone.now())
-    with transaction.atomic():
+    with atomic():
         return _reopen(over, cause="The risk was accepted until now", actor=REOPENER)
 
 

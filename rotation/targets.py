@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from rotation import connectors
@@ -19,6 +18,7 @@ from rotation.connectors.base import Connector, FailureKind, TargetError
 from rotation.models import RotationJob, TargetHealth
 from rotation.states import JobState
 from workspace import statements
+from workspace.db.unit_of_work import atomic
 from workspace.models import Account, Workspace
 
 OPENS_AFTER: Final = 3
@@ -50,7 +50,7 @@ def failed(workspace: Workspace, key: str, error: TargetError) -> TargetHealth |
         return None
     _make_known(workspace, key)
     now = timezone.now()
-    with transaction.atomic():
+    with atomic():
         health = TargetHealth.objects.select_for_update().get(workspace=workspace, key=key)
         health.failures += 1
         health.failed_at, health.failure_detail = now, error.detail[:500]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from rotation import budget, connectors, jobs, targets, wake
@@ -18,6 +18,7 @@ from rotation.models import RotationJob, Verdict, Verification
 from workspace import accounts, audit, notices, statements
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused, Undecryptable
 from workspace.models import Account, Notice, SecretVersion
 
@@ -79,7 +80,7 @@ def announce_due() -> int:
     """Wake the workers for the checks that are due and that nobody was told of lately; how many."""
     now = timezone.now()
     quiet = now - timedelta(seconds=settings.WAKE_AGAIN_SECONDS)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with atomic(), connection.cursor() as cursor:
         cursor.execute(_DUE, {"now": now, "quiet": quiet, "limit": AT_ONCE})
         rows = cursor.fetchall()
         Verification.objects.filter(pk__in=[row[0] for row in rows]).update(announced_at=now, due_at=now)
@@ -87,7 +88,7 @@ def announce_due() -> int:
     return len(rows)
 
 
-@transaction.atomic
+@atomic()
 def check_soon(account: Account) -> None:
     """Have an account checked as soon as a worker is free."""
     now = timezone.now()
@@ -151,7 +152,7 @@ def proved(account: Account) -> None:
         notices.resolve(account.workspace, Notice.Kind.ROTATION_NEEDS_HUMAN, account)
 
 
-@transaction.atomic
+@atomic()
 def adopt(account: Account, password: Secret, *, actor: Actor) -> SecretVersion:
     """Take the password that a person says is in force on the target; it is checked at once.
 
@@ -166,7 +167,7 @@ def adopt(account: Account, password: Secret, *, actor: Actor) -> SecretVersion:
     return version
 
 
-@transaction.atomic
+@atomic()
 def reset(account: Account, *, actor: Actor) -> RotationJob:
     """Have a drifted password set anew by the admin account. Raises Refused without one that could."""
     kind, admin = connectors.REGISTRY.get(account.connector), account.admin_account
@@ -199,7 +200,7 @@ def _not_judged(account: Account, version: SecretVersion, key: str, error: Targe
     return _write(account, version, Verdict.UNPROVED, detail)
 
 
-@transaction.atomic
+@atomic()
 def _write(account: Account, version: SecretVersion | None, verdict: Verdict, detail: str) -> Verification:
     """What came of it, unless the password was changed or began to be while the target was asked."""
     account, now = accounts.lock(account), timezone.now()

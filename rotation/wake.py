@@ -11,8 +11,9 @@ from typing import Final
 from uuid import UUID
 
 from celery import current_app
-from django.db import transaction
 from kombu.exceptions import KombuError
+
+from workspace.db import unit_of_work
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def on_commit(ids: Iterable[UUID], *, task: str = ROTATE) -> None:
     """Tell the workers once the transaction is through. What is not told here, the sweep tells."""
     first = list(ids)[:AT_ONCE]
     if first:
-        transaction.on_commit(lambda: _messenger().submit(now, first, task=task), robust=True)
+        unit_of_work.on_commit(lambda: _messenger().submit(now, first, task=task), robust=True)
 
 
 def now(ids: Iterable[UUID], *, task: str = ROTATE) -> None:

@@ -16,7 +16,6 @@ from typing import Final
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -27,6 +26,7 @@ from scim.models import ScimToken, TokenClaim
 from workspace import audit, people, second_factor
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Conflict, Refused
 from workspace.models import User
 
@@ -84,7 +84,7 @@ def waiting(token: ScimToken, owner: User) -> TokenClaim | None:
     return _open().filter(token=token, owner=owner).first()
 
 
-@transaction.atomic
+@atomic()
 def claim(prepared: TokenClaim, *, actor: Actor) -> tuple[ScimToken, Secret]:
     """The new token and its text, which is shown this once. Raises Refused for anybody but the Owner who proved who
     they are, Conflict for a claim that has lapsed or was used."""
@@ -104,7 +104,7 @@ def address(token: ScimToken) -> str:
     return f"{settings.BASE_URL}{reverse('admin:scim_scimtoken_claim', args=[token.pk])}"
 
 
-@transaction.atomic
+@atomic()
 def _asked(token: ScimToken, owner: User, actor: Actor) -> tuple[TokenClaim, str]:
     tokens.check_renewable(token)
     owner = _owner(token, owner)
@@ -123,7 +123,7 @@ def _asked(token: ScimToken, owner: User, actor: Actor) -> tuple[TokenClaim, str
     return claim, code
 
 
-@transaction.atomic
+@atomic()
 def _proved(token: ScimToken, owner: User, code: str, actor: Actor, overlap: timedelta) -> TokenClaim | None:
     """None for a wrong code. Its count is kept, so the caller raises when this is committed."""
     tokens.check_renewable(token)

@@ -1,15 +1,15 @@
 """Deleting a person's data for good, on every floor of the house."""
 
-from django.db import transaction
 from django.db.models import Q
 
 from rotation.departures import offboarding
 from scim.models import ProvisioningEvent
 from workspace.audit import Actor
+from workspace.db.unit_of_work import atomic
 from workspace.models import User
 
 
-@transaction.atomic
+@atomic()
 def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[str, int]:
     """As `rotation.departures.offboarding.purge`, and the person's name out of the provisioning log. Raises Refused."""
     named = Q(resource_id=user.pk)

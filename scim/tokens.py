@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from scim.models import ScimToken, Scope, SwitchOff
 from workspace import audit, credentials, statements
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
 from workspace.models import Workspace
@@ -29,7 +29,7 @@ class Ended(Refused):
         self.token = token
 
 
-@transaction.atomic
+@atomic()
 def issue(
     workspace: Workspace, label: str, *, actor: Actor, days: int | None = None, scope: str = Scope.ALL
 ) -> tuple[ScimToken, Secret]:
@@ -52,7 +52,7 @@ def issue(
     return token, issued.token
 
 
-@transaction.atomic
+@atomic()
 def regenerate(token: ScimToken, *, actor: Actor, overlap: timedelta) -> tuple[ScimToken, Secret]:
     """A new token in the place of one, of the same label, scope and lifetime, and its text, which is shown this once.
 
@@ -117,7 +117,7 @@ def _lifetime(token: ScimToken) -> int:
     return min(max(round((token.expires_at - token.created_at) / timedelta(days=1)), 1), 3650)
 
 
-@transaction.atomic
+@atomic()
 def revoke(token: ScimToken, *, actor: Actor) -> None:
     """End a token at once; one that has ended stays as it is."""
     if ScimToken.objects.unrevoked().filter(pk=token.pk).update(revoked_at=timezone.now()):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django.utils import timezone
 from workspace import accounts, audit, statements
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic, savepoint
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, Team, User
 from workspace.vault import ledger, ledger_sql
@@ -38,7 +39,7 @@ class Knowledge:
     is_privileged: bool
 
 
-@transaction.atomic
+@atomic()
 def grant(
     account: Account, holder: User | Team, *, actor: Actor, role: str = GrantRole.COLLABORATOR,
     expires_at: datetime | None = None,
@@ -52,7 +53,7 @@ def grant(
     check_expiry(expires_at)
     names = {"user": holder} if isinstance(holder, User) else {"team": holder}
     try:
-        with transaction.atomic():
+        with savepoint():
             new = Grant.objects.create(
                 workspace_id=account.workspace_id, account=account, role=role, granted_by=actor.to_json(),
                 expires_at=expires_at, **names,
@@ -66,7 +67,7 @@ def grant(
     return new
 
 
-@transaction.atomic
+@atomic()
 def end(live: Grant, *, actor: Actor, reason: str) -> bool:
     """End a grant; whether that ended it: one that has ended stays as it is."""
     now = timezone.now()
@@ -77,7 +78,7 @@ def end(live: Grant, *, actor: Actor, reason: str) -> bool:
     return True
 
 
-@transaction.atomic
+@atomic()
 def change_role(live: Grant, role: GrantRole, *, actor: Actor) -> Grant:
     """Another role for the same holder: the grant ends and another begins, so that the past stays as it was.
 
@@ -93,7 +94,7 @@ def change_role(live: Grant, role: GrantRole, *, actor: Actor) -> Grant:
     return grant(live.account, live.holder, actor=actor, role=role, expires_at=live.expires_at)
 
 
-@transaction.atomic
+@atomic()
 def set_expiry(live: Grant, expires_at: datetime | None, *, actor: Actor) -> None:
     """When a guest's grant ends by itself; None: when somebody ends it. Raises Invalid for a time that has passed."""
     check_expiry(expires_at)
@@ -141,7 +142,7 @@ def shareable(user: User, account_ids: Collection[UUID]) -> set[UUID]:
     return set(mine.values_list("pk", flat=True))
 
 
-@transaction.atomic
+@atomic()
 def reveal(account: Account, user: User, *, actor: Actor) -> Secret:
     """Show a person the account's current password; recorded before it is handed out.
 

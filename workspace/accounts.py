@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
 from workspace import audit, crypto, statements
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic, savepoint
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import Account, Reveal, SecretVersion, User, Workspace
 from workspace.models.people import HAS_ACCESS
@@ -37,7 +38,7 @@ SELECT id, {HAS_ACCESS} FROM workspace_user
 _SHOW: Final = "UPDATE workspace_secretversion SET visible_from = %s, visible_until = NULL WHERE id = %s"
 
 
-@transaction.atomic
+@atomic()
 def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | None = None, **fields: Any) -> Account:
     """A new shared account, with its first password when it is known. Raises Conflict when the name is taken."""
     if Account.objects.for_workspace(workspace).filter(name__iexact=name, archived_at=None).exists():
@@ -56,7 +57,7 @@ def create(workspace: Workspace, name: str, *, actor: Actor, password: Secret | 
     return account
 
 
-@transaction.atomic
+@atomic()
 def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
     """Change what is known of an account, its passwords apart; unchanged is no event.
 
@@ -75,7 +76,7 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
     if pointed:
         account.pointed_by = _person(account, actor)
     try:
-        with transaction.atomic():
+        with savepoint():
             account.save(update_fields=[*names, *(["pointed_by"] if pointed else [])])
     except IntegrityError as error:
         raise Conflict(f"There is an account called {account.name} already.") from error
@@ -85,7 +86,7 @@ def update(account: Account, *, actor: Actor, **fields: Any) -> Account:
     return account
 
 
-@transaction.atomic
+@atomic()
 def store_password(account: Account, password: Secret, *, actor: Actor) -> SecretVersion:
     """Record a password that a person says is in force; it becomes the one people are shown.
 

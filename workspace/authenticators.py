@@ -10,11 +10,10 @@ import time
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from django.db import transaction
-
 from workspace import audit, crypto, one_time_codes
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import CerbyError, Invalid, NotFound
 from workspace.models import Account, Authenticator
 
@@ -35,7 +34,7 @@ class NoCodeYet(CerbyError):
         self.seconds = seconds
 
 
-@transaction.atomic
+@atomic()
 def enroll(account: Account, key: Secret, *, actor: Actor) -> Authenticator:
     """Seal the secret of the account's authenticator, in the place of a former one. Raises Invalid for no such key.
 
@@ -51,7 +50,7 @@ def enroll(account: Account, key: Secret, *, actor: Actor) -> Authenticator:
     return row
 
 
-@transaction.atomic
+@atomic()
 def remove(account: Account, *, actor: Actor) -> None:
     """Forget the account's authenticator; one that there is not is no event."""
     if Authenticator.objects.filter(account=account).delete()[0]:
@@ -79,7 +78,7 @@ def next_code(account: Account, *, within: float) -> Secret:
 
 def _take(account: Account) -> Secret | float:
     """The code of the present step, which is then taken; or the seconds until there is one to take."""
-    with transaction.atomic():
+    with atomic():
         row = Authenticator.objects.select_for_update(no_key=True).filter(account=account).first()
         if row is None:
             raise NotFound(f"No authenticator secret is stored for {account}.")

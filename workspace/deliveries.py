@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from workspace import audit, notices
 from workspace.audit import Actor, Verb
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Refused
 from workspace.models import Delivery, Notice, NoticeSettings, Role, User, WebhookEndpoint
 
@@ -71,7 +72,7 @@ def claim(*, limit: int = 100) -> list[Delivery]:
     return list(rows.order_by("notice__told_at", "pk"))
 
 
-@transaction.atomic
+@atomic()
 def delivered(delivery: Delivery, *, status: int | None = None) -> None:
     """It arrived."""
     Delivery.objects.filter(pk=delivery.pk, given_up_at=None).update(
@@ -81,7 +82,7 @@ def delivered(delivery: Delivery, *, status: int | None = None) -> None:
         WebhookEndpoint.objects.filter(pk=delivery.endpoint_id, failing_since__isnull=False).update(failing_since=None)
 
 
-@transaction.atomic
+@atomic()
 def failed(delivery: Delivery, error: str, *, status: int | None = None, for_good: bool = False) -> None:
     """It did not arrive: it is tried again by itself, until the last attempt or for good."""
     now = timezone.now()
@@ -98,7 +99,7 @@ def failed(delivery: Delivery, error: str, *, status: int | None = None, for_goo
         stop(delivery.endpoint_id, f"No message was accepted for {UNANSWERED_FOR.days} days.")
 
 
-@transaction.atomic
+@atomic()
 def stop(endpoint_id: Any, because: str, *, actor: Actor = COURIER) -> None:
     """Send an endpoint nothing more, and give up what waits for it."""
     now = timezone.now()
@@ -111,7 +112,7 @@ def stop(endpoint_id: Any, because: str, *, actor: Actor = COURIER) -> None:
         audit.record(endpoint.workspace, Verb.WEBHOOK_DISABLED, endpoint, actor=actor)
 
 
-@transaction.atomic
+@atomic()
 def send_again(delivery: Delivery, *, actor: Actor) -> None:
     """Send it once more from the beginning, arrived or not; the receiver knows it by its `webhook-id`.
 
@@ -156,7 +157,7 @@ def payload(notice: Notice) -> Mapping[str, Any]:
     }
 
 
-@transaction.atomic
+@atomic()
 def _dispatch(pk: Any) -> None:
     notice = Notice.objects.undispatched().select_for_update(skip_locked=True, of=("self",)).filter(pk=pk).first()
     if notice is None:

@@ -7,9 +7,8 @@ mark is found, and from there it is at most a few hundred entries of an index to
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
-
 from workspace import people, statements
+from workspace.db.unit_of_work import atomic
 from workspace.models import DirectoryChange, User, Workspace
 
 MARK_EVERY: Final = 500
@@ -99,7 +98,7 @@ def settle() -> None:
 def settle_one(workspace_id: UUID) -> None:
     """The same for one workspace; nothing while somebody else is at it."""
     values = {"workspace": workspace_id, "top": _TOP, "bottom": _BOTTOM, "every": MARK_EVERY}
-    with transaction.atomic():
+    with atomic():
         alone = statements.first(_ALONE, [f"directory/{workspace_id}"])
         if alone == (True,):
             statements.run(_ADD_UP, values)

@@ -5,16 +5,17 @@ from typing import Any
 
 import pgtrigger
 from django.apps import apps
-from django.db import models, transaction
+from django.db import models
 from django.db.models import QuerySet
 
 from workspace import audit
 from workspace.audit import Actor, Verb
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Refused
 from workspace.models import User, Workspace
 
 
-@transaction.atomic
+@atomic()
 def purge(workspace: Workspace, *, actor: Actor, despite_people: bool = False) -> dict[str, int]:
     """Delete the workspace and all that is in it; how many rows of what went. One transaction.
 

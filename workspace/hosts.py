@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from django.db import transaction
-
 from workspace import audit
 from workspace.audit import Actor, Verb
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid
 from workspace.host_names import is_address, permits, plain
 from workspace.models import Workspace
@@ -18,7 +17,7 @@ MOST: Final = 200
 _NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 
 
-@transaction.atomic
+@atomic()
 def allow(workspace: Workspace, hosts: Iterable[str], *, actor: Actor) -> Workspace:
     """From now on targets may be on these hosts alone; none means on any. Unchanged is no event. Raises Invalid."""
     wanted = sorted({entry(host) for host in hosts})

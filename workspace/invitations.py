@@ -11,11 +11,11 @@ from uuid import UUID
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
-from django.db import transaction
 
 from workspace import audit, people, takeovers
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
 from workspace.models import Session, User
@@ -35,7 +35,7 @@ class _Tokens(PasswordResetTokenGenerator):
         return f"{super()._make_hash_value(user, timestamp)}{by}"
 
 
-@transaction.atomic
+@atomic()
 def invite(user: User, *, actor: Actor) -> str:
     """The path of a person's link. Raises Refused for a person without access, and for one Owner who would thereby
     sign in as another."""
@@ -61,7 +61,7 @@ def invited(user_id: UUID, token: str) -> User:
     return user
 
 
-@transaction.atomic
+@atomic()
 def accept(user_id: UUID, token: str, password: Secret) -> User:
     """Set the person's password. Raises NotFound for a dead link, Invalid for a password that is too weak."""
     User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
@@ -70,7 +70,7 @@ def accept(user_id: UUID, token: str, password: Secret) -> User:
     return user
 
 
-@transaction.atomic
+@atomic()
 def set_password(user: User, password: Secret, *, actor: Actor) -> None:
     """Change a person's own password and end their other sessions. Raises Invalid for one that is too weak."""
     if not people.lock(user).has_access:

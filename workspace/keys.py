@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from workspace import audit, credentials
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import ApiKey, User
 from workspace.models.people import with_access
@@ -16,7 +16,7 @@ from workspace.models.people import with_access
 KIND = "key"
 
 
-@transaction.atomic
+@atomic()
 def issue(user: User, label: str, *, actor: Actor) -> tuple[ApiKey, Secret]:
     """A new key and its text, which is shown this once. Raises Refused for a person without access."""
     label = label.strip()
@@ -46,7 +46,7 @@ def find(user: User, key_id: UUID) -> ApiKey:
     return key
 
 
-@transaction.atomic
+@atomic()
 def revoke(key: ApiKey, *, actor: Actor) -> None:
     """End a key; one that has ended stays as it is."""
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):

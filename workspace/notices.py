@@ -14,13 +14,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from workspace import audit
 from workspace.audit import Actor, Verb
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid
 from workspace.models import CHOSEN_KINDS, Notice, NoticeSettings, Workspace
 
@@ -81,14 +82,14 @@ def resolve(workspace: Workspace, kind: Notice.Kind, subject: Any) -> None:
     told.update(resolved_at=timezone.now())
 
 
-@transaction.atomic
+@atomic()
 def settle(notice: Notice, *, actor: Actor) -> None:
     """Close an open notice by hand: seen to, or not worth more. Unchanged is no event."""
     if Notice.objects.open().filter(pk=notice.pk).update(resolved_at=timezone.now()):
         audit.record(notice.workspace, Verb.NOTICE_SETTLED, notice, actor=actor, kind=notice.kind)
 
 
-@transaction.atomic
+@atomic()
 def configure(workspace: Workspace, *, actor: Actor, mail_kinds: Collection[str], exposure_hours: int) -> None:
     """Decide what Owners are told by mail, and when an exposure has been open for long. Unchanged is no event."""
     if set(mail_kinds) - set(CHOSEN_KINDS):

@@ -14,14 +14,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, UNUSABLE_PASSWORD_SUFFIX_LENGTH
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from workspace import audit, statements
 from workspace.audit import Actor, Verb
-from workspace.db.unit_of_work import already_locked, atomic, change, remember_locked
+from workspace.db.unit_of_work import already_locked, atomic, change, remember_locked, savepoint
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
 from workspace.models import ApiKey, RecoveryCode, Role, Session, TotpDevice, User, Workspace
@@ -361,7 +361,7 @@ def _write(user: User, profile: Profile, now: datetime, *, names: Collection[str
             raise _conflict(user)
         return
     try:
-        with transaction.atomic():
+        with savepoint():
             statements.update(user, *COLUMNS, *_KEPT)
     except IntegrityError as error:
         raise _conflict(user) from error

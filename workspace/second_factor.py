@@ -13,12 +13,12 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from workspace import audit, people, takeovers
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import RecoveryCode, Session, TotpDevice, User
 
@@ -60,7 +60,7 @@ def is_overdue(user: User) -> bool:
     return until is not None and until <= timezone.now() and not is_enrolled(user)
 
 
-@transaction.atomic
+@atomic()
 def begin(user: User) -> Enrolment:
     """A new key for an authenticator app. It opens nothing until `confirm`; what there was goes on until then."""
     user = _active(user)
@@ -78,7 +78,7 @@ def begun(user: User) -> Enrolment:
     return _enrolment(user, device.key())
 
 
-@transaction.atomic
+@atomic()
 def confirm(user: User, code: str, *, actor: Actor) -> list[Secret]:
     """Prove that the app has the key: from now on codes are asked for. Returns the recovery codes, shown this once.
 
@@ -102,7 +102,7 @@ def confirm(user: User, code: str, *, actor: Actor) -> list[Secret]:
 def verify(user: User, answer: str) -> str | None:
     """Use up a code of the app or a recovery code: "totp", "recovery", or None for what fits neither."""
     answer = "".join(answer.split()).replace("-", "").lower()
-    with transaction.atomic():
+    with atomic():
         if answer.isdigit():
             device = TotpDevice.objects.select_for_update(no_key=True).filter(user=user, confirmed=True).first()
             return "totp" if device is not None and device.verify_token(answer) else None
@@ -113,7 +113,7 @@ def codes_left(user: User) -> int:
     return RecoveryCode.objects.filter(user=user, used_at=None).count()
 
 
-@transaction.atomic
+@atomic()
 def renew_codes(user: User, *, actor: Actor) -> list[Secret]:
     """New recovery codes, shown this once, in the place of all former ones. Raises Refused without a second factor."""
     user = _active(user)
@@ -123,7 +123,7 @@ def renew_codes(user: User, *, actor: Actor) -> list[Secret]:
     return _new_codes(user)
 
 
-@transaction.atomic
+@atomic()
 def remove(user: User, *, actor: Actor) -> None:
     """Do without again. Raises Refused for those who must not."""
     user = _active(user)
@@ -132,7 +132,7 @@ def remove(user: User, *, actor: Actor) -> None:
     _take_away(user, Verb.SECOND_FACTOR_REMOVED, actor)
 
 
-@transaction.atomic
+@atomic()
 def reset(user: User, *, actor: Actor) -> None:
     """Take away the second factor of somebody who lost it, and end their sessions. They set up a new one at their
     next sign-in. Raises Conflict where there is none."""

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
 from workspace import audit, clients
 from workspace.audit import Actor, Verb
+from workspace.db.unit_of_work import atomic
 from workspace.errors import NotFound
 from workspace.models import Session, User
 from workspace.models.people import user_id_of
@@ -91,7 +91,7 @@ def open_of(user: User) -> list[Session]:
     return sorted(rows, key=lambda session: session.seen_at or datetime.min.replace(tzinfo=UTC), reverse=True)
 
 
-@transaction.atomic
+@atomic()
 def end(user: User, which: str, *, actor: Actor) -> None:
     """End one of a person's sessions, by its digest. Raises NotFound."""
     found = next((each for each in open_of(user) if each.digest == which), None)
@@ -101,7 +101,7 @@ def end(user: User, which: str, *, actor: Actor) -> None:
     audit.record(user.workspace, Verb.SESSION_ENDED, user, actor=actor, sessions=1)
 
 
-@transaction.atomic
+@atomic()
 def end_all(user: User, *, actor: Actor, but: str = "") -> int:
     """End a person's sessions, all but the one with the digest `but`; how many."""
     ended = Session.objects.filter(user=user).exclude(pk=but).delete()[0]

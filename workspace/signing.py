@@ -3,7 +3,7 @@
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from joserfc import jws
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwa import JWSAlgModel
@@ -12,6 +12,7 @@ from joserfc.jwk import OKPKey
 from workspace import audit, crypto
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import savepoint
 from workspace.errors import Invalid
 from workspace.models import SigningKey, Workspace
 
@@ -83,7 +84,7 @@ def _make(workspace: Workspace) -> SigningKey | None:
     key = SigningKey(workspace=workspace, public=made.public_key.public_bytes_raw(), kid=made.thumbprint())
     key.sealed = crypto.seal_at(Secret(str(made.as_dict(private=True)["d"])), _place(key))
     try:
-        with transaction.atomic():
+        with savepoint():
             key.save(force_insert=True)
             audit.record(workspace, Verb.SIGNING_KEY_MADE, key, actor=Actor.system("certificates"), kid=key.kid)
     except IntegrityError:

@@ -7,10 +7,10 @@ import logging
 import smtplib
 
 from django.core.mail import EmailMessage
-from django.db import transaction
 
 from workspace import access
 from workspace.audit import Actor
+from workspace.db import unit_of_work
 from workspace.models import Reveal, SecretVersion, User
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def note(user: User, *, actor: Actor, done: str) -> None:
             for version in shown
         )
     if user.email:
-        transaction.on_commit(lambda: _tell(user.email, done))
+        unit_of_work.on_commit(lambda: _tell(user.email, done))
 
 
 def _tell(address: str, done: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 
 from workspace import audit, statements
 from workspace.audit import Actor, Verb
-from workspace.db.unit_of_work import already_locked, atomic, remember_locked
+from workspace.db.unit_of_work import already_locked, atomic, remember_locked, savepoint
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import Grant, Team, TeamMembership, Workspace
 from workspace.models.tenancy import TenantQuerySet
@@ -159,7 +159,7 @@ def _write(team: Team, display_name: str, external_id: str, attributes: dict[str
         team.save()
         return
     try:
-        with transaction.atomic():
+        with savepoint():
             team.save(force_insert=team._state.adding)
     except IntegrityError as error:
         raise Conflict(f"There is a group called {display_name} in this workspace already.") from error

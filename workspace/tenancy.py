@@ -6,10 +6,10 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 
 from workspace import audit
 from workspace.audit import Actor, Verb
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Conflict, Invalid, NotFound
 from workspace.models import RotationPolicy, Workspace
 
@@ -23,7 +23,7 @@ LONGEST_DAYS: Final = 3650
 LONGEST_HOURS: Final = 8760
 
 
-@transaction.atomic
+@atomic()
 def create(name: str, slug: str, *, actor: Actor) -> Workspace:
     """A new, empty workspace. Raises Conflict when the slug is taken, Invalid when it is no slug."""
     workspace = Workspace(name=name.strip(), slug=slug.strip())
@@ -39,7 +39,7 @@ def create(name: str, slug: str, *, actor: Actor) -> Workspace:
     return workspace
 
 
-@transaction.atomic
+@atomic()
 def configure(
     workspace: Workspace, *, actor: Actor, rotation_policy: RotationPolicy, provider_assigns_owner: bool
 ) -> Workspace:
@@ -48,7 +48,7 @@ def configure(
     return _configure(workspace, wanted, actor)
 
 
-@transaction.atomic
+@atomic()
 def guard(
     workspace: Workspace, *, actor: Actor, rotate_on_access_loss: RotationPolicy, mass_removal_people: int,
     mass_removal_percent: int, mass_removal_window_minutes: int, mass_removal_hold_minutes: int,
@@ -71,7 +71,7 @@ def guard(
     return _configure(workspace, wanted, actor)
 
 
-@transaction.atomic
+@atomic()
 def schedule(
     workspace: Workspace, *, actor: Actor, time_zone: str, rotation_window_from: int, rotation_window_until: int,
     rotate_every_days: int | None, verify_every_hours: int,

@@ -12,12 +12,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from workspace import audit, crypto, deliveries
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
+from workspace.db.unit_of_work import atomic
 from workspace.errors import Invalid, Refused
 from workspace.models import CHOSEN_KINDS, Delivery, Notice, User, WebhookEndpoint, Workspace
 
@@ -26,7 +26,7 @@ OVERLAP: Final = timedelta(hours=24)
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-@transaction.atomic
+@atomic()
 def add(
     workspace: Workspace, url: str, *, actor: Actor, kinds: Collection[str] = tuple(CHOSEN_KINDS), description: str = ""
 ) -> tuple[WebhookEndpoint, Secret]:
@@ -42,7 +42,7 @@ def add(
     return endpoint, secret
 
 
-@transaction.atomic
+@atomic()
 def change(
     endpoint: WebhookEndpoint, url: str, *, actor: Actor, kinds: Collection[str], description: str
 ) -> WebhookEndpoint:
@@ -57,7 +57,7 @@ def change(
     return endpoint
 
 
-@transaction.atomic
+@atomic()
 def rotate_secret(endpoint: WebhookEndpoint, *, actor: Actor) -> Secret:
     """A new signing secret, shown this once. For a day messages carry the former one's signature as well."""
     endpoint = _lock(endpoint)
@@ -69,13 +69,13 @@ def rotate_secret(endpoint: WebhookEndpoint, *, actor: Actor) -> Secret:
     return secret
 
 
-@transaction.atomic
+@atomic()
 def disable(endpoint: WebhookEndpoint, *, actor: Actor) -> None:
     """Send nothing more; what waits is given up."""
     deliveries.stop(endpoint.pk, "Disabled here.", actor=actor)
 
 
-@transaction.atomic
+@atomic()
 def enable(endpoint: WebhookEndpoint, *, actor: Actor) -> None:
     """Send again from now on."""
     endpoint = _lock(endpoint)
@@ -85,7 +85,7 @@ def enable(endpoint: WebhookEndpoint, *, actor: Actor) -> None:
         audit.record(endpoint.workspace, Verb.WEBHOOK_ENABLED, endpoint, actor=actor)
 
 
-@transaction.atomic
+@atomic()
 def send_test(endpoint: WebhookEndpoint, *, actor: Actor) -> Delivery:
     """A message of the kind `test`, on its way within seconds. Raises Refused for a disabled endpoint."""
     endpoint = _lock(endpoint)

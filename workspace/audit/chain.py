@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
+from workspace.db.unit_of_work import atomic
 from workspace.models import AuditEvent, AuditSeal, Workspace
 
 GENESIS = bytes(32)
@@ -34,7 +35,7 @@ class Broken:
 
 def seal(workspace: Workspace, *, limit: int = 5_000) -> int:
     """Chain the events that are not chained yet; the number chained. One sealer per workspace at a time."""
-    with transaction.atomic():
+    with atomic():
         if not _only_sealer(workspace):
             return 0
         last = AuditSeal.objects.for_workspace(workspace).order_by("position").last()

@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Final
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from workspace import notices, statements
 from workspace.audit import chain
+from workspace.db.unit_of_work import atomic
 from workspace.models import AuditWalk, Notice, Workspace
 
 EVERY: Final = timedelta(days=1)
@@ -32,7 +32,7 @@ def walk_next() -> Workspace | None:
     return workspace
 
 
-@transaction.atomic
+@atomic()
 def note(workspace: Workspace, broken: chain.Broken | None) -> None:
     """Keep what a walk found, and tell of a chain that does not hold."""
     AuditWalk.objects.filter(workspace=workspace).update(broken_at_event=broken.event if broken else None)

@@ -5,13 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db import transaction
 from django.utils import timezone
 
 from scim import retention
 from workspace import audit, notices
 from workspace.audit import Verb
 from workspace.commands import SupportCommand
+from workspace.db.unit_of_work import atomic, roll_back
 from workspace.models import Workspace
 
 
@@ -29,7 +29,7 @@ class Command(SupportCommand):
         kept = settings.PROVISIONING_LOG_DAYS if options["days"] is None else options["days"]
         limit = timezone.now() - timedelta(days=kept)
         for workspace in Workspace.objects.order_by("slug"):
-            with transaction.atomic():
+            with atomic():
                 number = retention.prune(workspace, days=options["days"])
                 if number:
                     audit.record(workspace, Verb.PROVISIONING_LOG_PRUNED, actor=self.actor, events=number)
@@ -38,5 +38,6 @@ class Command(SupportCommand):
                     audit.record(workspace, Verb.NOTICES_PRUNED, actor=self.actor, notices=told)
                 if number or told:
                     gone.append({"workspace": workspace.slug, "events": number, "notices": told})
-                transaction.set_rollback(options["dry_run"])
+                if options["dry_run"]:
+                    roll_back()
         self.present({"dry_run": options["dry_run"], "gone": gone})

@@ -3,11 +3,11 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import transaction
 
 from scim import erasure
 from workspace import people
 from workspace.commands import WorkspaceCommand, confirm_deletion
+from workspace.db.unit_of_work import atomic, roll_back
 from workspace.models import User, Workspace
 
 STAYS = "audit trail, grants, memberships and offboardings, under a pseudonym"
@@ -50,7 +50,7 @@ class Command(WorkspaceCommand):
 
     def _rehearse(self, user: User, *, despite_exposures: bool) -> dict[str, int]:
         """What the very same verb would delete, or its refusal; taken back."""
-        with transaction.atomic():
+        with atomic():
             gone = erasure.purge(user, actor=self.actor, despite_exposures=despite_exposures)
-            transaction.set_rollback(True)
+            roll_back()
         return gone

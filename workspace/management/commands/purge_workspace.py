@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import transaction
 
 from workspace import erasure
 from workspace.commands import WorkspaceCommand, confirm_deletion
+from workspace.db.unit_of_work import atomic, roll_back
 from workspace.models import Workspace
 
 
@@ -35,7 +35,7 @@ class Command(WorkspaceCommand):
 
     def _rehearse(self, workspace: Workspace, options: dict[str, Any]) -> dict[str, int]:
         """What the very same verb would delete, or its refusal; taken back."""
-        with transaction.atomic():
+        with atomic():
             gone = erasure.purge(workspace, actor=self.actor, despite_people=options["despite_people"])
-            transaction.set_rollback(True)
+            roll_back()
         return gone

@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import transaction
 
 from workspace import people, second_factor
 from workspace.commands import WorkspaceCommand
+from workspace.db.unit_of_work import atomic, roll_back
 from workspace.models import Workspace
 
 
@@ -23,9 +23,10 @@ class Command(WorkspaceCommand):
 
     def perform_in(self, workspace: Workspace, options: dict[str, Any]) -> None:
         user = people.named(workspace, options["person"])
-        with transaction.atomic():
+        with atomic():
             second_factor.reset(user, actor=self.actor)
-            transaction.set_rollback(options["dry_run"])
+            if options["dry_run"]:
+                roll_back()
         facts = {"id": user.pk, "user_name": user.user_name, "dry_run": options["dry_run"]}
         self.present({**facts, "second_factor": "would be taken away" if options["dry_run"] else "none"})
         if options["dry_run"]:

@@ -6,10 +6,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 from django.core.validators import validate_email
-from django.db import transaction
 
 from workspace import invitations, people
 from workspace.commands import WorkspaceCommand, used_wrongly
+from workspace.db.unit_of_work import atomic
 from workspace.errors import NotFound
 from workspace.models import Role, User, Workspace
 from workspace.people import Profile
@@ -29,7 +29,7 @@ class Command(WorkspaceCommand):
         )  # fmt: skip
 
     def perform_in(self, workspace: Workspace, options: dict[str, Any]) -> None:
-        with transaction.atomic():
+        with atomic():
             user, is_new = self._person(workspace, options["email"], create=options["create"])
             user = people.set_role(user, Role.OWNER, actor=self.actor)
             link = self._link(user) if options["show_link"] else {}
