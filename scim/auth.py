@@ -10,10 +10,10 @@ from django_scim.settings import scim_settings
 
 from scim import events, failures, scopes, tokens
 from scim.errors import ScimError
-from scim.http import answer_error, client_address
+from scim.http import answer_error
 from scim.models import ScimToken
 from scim.tokens import Ended
-from workspace import notices
+from workspace import clients, notices
 from workspace.audit import Actor
 from workspace.errors import Refused
 from workspace.models import Notice
@@ -31,7 +31,7 @@ class TokenMiddleware(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # django-
     def _admitted(self, request: HttpRequest) -> HttpResponse | None:
         """None for a request whose token is good: then the view goes on."""
         try:
-            token = tokens.authenticate(_credential(request), address=client_address(request))
+            token = tokens.authenticate(_credential(request), address=clients.address(request))
         except Ended as error:
             events.begin(request, error.token)
             refusal = ScimError(error.detail, status=401)

@@ -3,12 +3,9 @@
 import json
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, Final
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django_scim.exceptions import SCIMException
 
@@ -106,24 +103,6 @@ def translated(error: CerbyError | SCIMException) -> ScimError:
         case CerbyError():
             return ScimError(error.detail, status=403)
     return ScimError(error.detail, status=int(error.status), scim_type=error.scim_type)
-
-
-def client_address(request: HttpRequest) -> str | None:
-    """The address the request came from, as the outermost proxy we trust saw it."""
-    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    hops: list[str] = [part.strip() for part in forwarded.split(",") if part.strip()]
-    trusted = settings.TRUSTED_PROXIES
-    return _address(hops[-trusted] if trusted and len(hops) >= trusted else request.META.get("REMOTE_ADDR", ""))
-
-
-@lru_cache(maxsize=1024)
-def _address(text: str) -> str | None:
-    """An IP address without its port; None for what is none, as a proxy that is set up otherwise may send."""
-    host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0] if "." in text else text
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        return None
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
