@@ -9,13 +9,13 @@ Without Valkey nobody is refused: passwords are slow to check, and second factor
 
 import hashlib
 import ipaddress
-import json
 import logging
 import secrets
 from typing import Any, Final
 
 import redis
 from axes.handlers.cache import AxesCacheHandler
+from axes.helpers import get_client_cache_keys
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
@@ -33,6 +33,7 @@ PAUSED: Final = "After several wrong attempts sign-in pauses for up to 15 minute
 COOKIE: Final = "cerby_device"
 COOKIE_AGE: Final = 180 * 24 * 3600
 _SALT: Final = "workspace.throttle"
+_DIGITS: Final = 18  # all that Valkey counts to has fewer than twenty
 
 
 class Handler(AxesCacheHandler):  # type: ignore[misc]  # django-axes is untyped
@@ -52,9 +53,16 @@ class Handler(AxesCacheHandler):  # type: ignore[misc]  # django-axes is untyped
             if request is not None and not is_known(request) and not getattr(request, "axes_locked_out", False):
                 count(_of_name(request), PAUSE_SECONDS)
                 count(_of_address(request), PAUSE_SECONDS)
-            super().user_login_failed(sender, credentials, request, **kwargs)
+            self._count_pair(sender, credentials, request, **kwargs)
         except redis.RedisError as error:
             logger.warning("A failed sign-in was not counted, Valkey did not answer: %s", type(error).__name__)
+
+    def _count_pair(self, sender: Any, credentials: dict[str, Any], request: HttpRequest | None, **kwargs: Any) -> None:
+        try:
+            super().user_login_failed(sender, credentials, request, **kwargs)
+        except redis.ResponseError:  # what stands in the place of the count is none: begin anew
+            cache.delete_many(get_client_cache_keys(request, credentials))
+            super().user_login_failed(sender, credentials, request, **kwargs)
 
 
 def who(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
@@ -71,8 +79,6 @@ def where(request: HttpRequest) -> str:
 def forget(request: HttpRequest, user: User) -> None:
     """The right password was given: the wrong ones before count no longer, unless they were tries of somebody else
     who has the same name."""
-    from axes.helpers import get_client_cache_keys
-
     if not is_known(request) and candidates.of(_typed(request)) != [user]:
         return
     try:
@@ -94,23 +100,29 @@ def is_known(request: HttpRequest) -> bool:
 
 
 def count(key: str, seconds: int) -> int:
-    """Count one more under a key that lapses by itself; how many there are now."""
+    """Count one more under a key that lapses by itself; how many there are now. What is no count is begun anew."""
     if cache.add(key, 1, seconds):
         return 1
     try:
         return cache.incr(key)
     except ValueError:  # it lapsed between the two
         return count(key, seconds)
+    except redis.ResponseError:
+        cache.set(key, 1, seconds)
+        return 1
 
 
 class Serializer:
-    """What the cache keeps is JSON: Django's own way is pickle, which would run what somebody put into Valkey."""
+    """What the cache keeps are counts: Django's own way is pickle, which would run what somebody put into Valkey."""
 
-    def dumps(self, value: Any) -> Any:
-        return value if type(value) is int else json.dumps(value)
+    def dumps(self, value: int) -> int:
+        if type(value) is not int:
+            raise TypeError("The cache keeps whole numbers, and nothing else.")
+        return value
 
-    def loads(self, data: bytes) -> Any:
-        return json.loads(data)
+    def loads(self, data: bytes) -> int:
+        """A count; 0 for what is none, as if it had lapsed."""
+        return int(data) if data.isdigit() and len(data) <= _DIGITS else 0
 
 
 def _is_flooded(request: HttpRequest) -> bool:
@@ -152,12 +164,8 @@ def _of_address(request: HttpRequest) -> str:
 
 def _network(request: HttpRequest) -> str:
     """The address; of IPv6 the network of one subscriber, within which addresses cost nothing (RFC 6177)."""
-    found = clients.address(request) or ""
-    try:
-        address = ipaddress.ip_address(found)
-    except ValueError:
-        return found
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else found
+    found = clients.address(request) or "unknown"
+    return str(ipaddress.ip_network((found, 64), strict=False)) if ":" in found else found
 
 
 def _digest(text: str) -> str:
