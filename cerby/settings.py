@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "scim.entrance.scim_first",
     "workspace.policy.headers",
+    "workspace.request_checks.acceptable",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -126,6 +127,9 @@ if ENVIRONMENT.is_production:
 if ENVIRONMENT.trusted_proxies:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.scim_payload_bytes
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # a removal of many people is answered with a field for each of them
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
+FILE_UPLOAD_HANDLERS: list[str] = []
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -235,7 +239,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["workspace.json_body.StorableJSONParser"],
     "EXCEPTION_HANDLER": "workspace.api.problem",
     "UNAUTHENTICATED_USER": None,
 }

@@ -16,5 +16,7 @@ timeout = 90
 keepalive = 75
 # A filter may have 8,192 characters; more than gunicorn takes is asked by .search (RFC 7644 section 3.4.3).
 limit_request_line = 8190
+# Nobody in front sets another path; gunicorn would let whoever connects from this machine do so, by a header.
+forwarder_headers = ""
 # The socket would lie in the home folder, where two installations meet.
 control_socket_disable = True

@@ -1,15 +1,33 @@
 """SCIM's own way in, past what serves browsers: an identity provider has no session, cookie, form or page."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver
+from django.views.generic import View
+
+from scim.errors import ScimError
+from scim.views import Door
+from workspace import request_checks
+from workspace.request_checks import Refusal
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
 PREFIX: Final = "/scim/v2/"
+
+
+class Refusing(Door):
+    """Answers with one error, whatever is asked, once the token is known: the provisioning log tells of it, too."""
+
+    http_method_names = View.http_method_names
+    error = ScimError("This request is not read.")
+
+    def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        raise self.error
+
+    get = post = put = patch = delete = head = options = trace = _answer
 
 
 def scim_first(get_response: Respond) -> Respond:
@@ -21,8 +39,15 @@ def scim_first(get_response: Respond) -> Respond:
             return get_response(request)
         request.get_host()  # refuses names that are not ours, as CommonMiddleware does
         match = request.resolver_match = resolver.resolve(request.path_info[len(PREFIX) - 1 :])
-        response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+        refusal = request_checks.length(request)
+        view = _refusing(refusal) if refusal else match.func
+        response: HttpResponse = view(request, *match.args, **match.kwargs)
         response.headers["Content-Length"] = str(len(response.content))
         return response
 
     return respond
+
+
+def _refusing(refusal: Refusal) -> Callable[..., HttpResponse]:
+    scim_type = "tooMany" if refusal.status == 413 else "invalidSyntax"
+    return Refusing.as_view(error=ScimError(refusal.detail, status=refusal.status, scim_type=scim_type))  # type: ignore[no-any-return]  # django-scim2 is untyped

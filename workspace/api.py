@@ -5,7 +5,6 @@ Errors are problem details (RFC 9457) with our `code`. A password leaves only as
 """
 
 import logging
-from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
-from workspace import access, keys, reauthentication
+from workspace import access, keys, problems, reauthentication
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import CerbyError, Conflict, Invalid, NotFound, Refused
@@ -52,9 +51,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def _problem(status: int, detail: str, code: str, **more: Any) -> Response:
-    title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code, **more}
-    return Response(body, status=status, content_type="application/problem+json")
+    return Response(problems.body(status, detail, code, **more), status=status, content_type=problems.PROBLEM)
 
 
 class PrivateView(APIView):

@@ -111,7 +111,7 @@ def test_the_list_is_searched_with_and_without_htmx(acme: Company) -> None:
         assert "Router" not in page
         assert ("<html" in page) == (not headers)
     assert "Nothing matches “&lt;b&gt;”" in text(browser.get("/?q=<b>"))
-    assert browser.get("/?q=%00&page=x").status_code == 200
+    assert browser.get("/?q=%FF&page=x").status_code == 200
 
 
 def test_an_empty_list_says_what_to_do(acme: Company) -> None:
