@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "cerby.health.probes_first",
+    "workspace.request_ids.named",
     "django.middleware.security.SecurityMiddleware",
     "scim.entrance.scim_first",
     "workspace.policy.headers",

@@ -3,7 +3,7 @@
 import re
 import time
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from scim import scopes
 from scim.errors import ScimError
@@ -19,15 +19,12 @@ _OPERATIONS: Final = {
     "DELETE": Operation.DELETE,
 }
 _RESOURCE: Final = re.compile(r"/(Users|Groups)(?:/([0-9a-f-]{36}))?/?$", re.IGNORECASE)
-_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
 def begin(request: Any, token: ScimToken) -> None:
-    """Note when the request began, whose it is, and the id under which both sides find it in their logs."""
-    sent = request.META.get("HTTP_X_REQUEST_ID", "")
+    """Note when the request began and whose it is."""
     request.scim_token = token
     request.scim_started = time.monotonic()
-    request.request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
 
 
 def record_write(

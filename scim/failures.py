@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from scim import events
 from scim.errors import ScimError
 from scim.http import answer_error
+from workspace import request_ids
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ RETRY_SECONDS: Final = 30
 def answered(request: HttpRequest, error: Exception) -> HttpResponse:
     """Log the error and note it in the provisioning log; a SCIM 500, or 503 while the database is away."""
     away = isinstance(error, OperationalError | InterfaceError)
-    logger.error("SCIM request %s failed\n%s", getattr(request, "request_id", "before its token was read"), told(error))
+    logger.error("SCIM request %s failed\n%s", request_ids.current(), told(error))
     refusal = ScimError(AWAY if away else FAILED, status=503 if away else 500)
     _note(request, refusal)
     response = answer_error(refusal)

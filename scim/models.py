@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from workspace.models import TenantModel, TenantQuerySet, User, Workspace
+from workspace.models import TenantModel, TenantQuerySet, User, Workspace, words
 
 
 class Scope(models.TextChoices):
@@ -140,7 +140,9 @@ class ProvisioningEvent(TenantModel):
         Workspace, on_delete=models.PROTECT, editable=False, related_name="+", db_constraint=False, db_index=False
     )
     at = models.DateTimeField(default=timezone.now)
-    token = models.ForeignKey(ScimToken, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    token = models.ForeignKey(  # found by the index that begins with it
+        ScimToken, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     operation = models.CharField(max_length=7, choices=Operation.choices)
     resource_type = models.CharField(max_length=10, blank=True)
     resource_id = models.UUIDField(null=True)
@@ -153,9 +155,13 @@ class ProvisioningEvent(TenantModel):
 
     class Meta:
         verbose_name = "provisioning event"
-        indexes = [
+        indexes = [  # what the log is filtered and searched by, each in the log's order
             models.Index(fields=["workspace", "-at"], name="provisioning_recent"),
-            models.Index(fields=["resource_id"], name="provisioning_resource"),
+            models.Index(fields=["workspace", "-at"], condition=Q(status__gte=400), name="provisioning_refused"),
+            models.Index(fields=["resource_id", "-at"], name="provisioning_about"),
+            models.Index(fields=["token", "-at"], name="provisioning_token"),
+            models.Index(fields=["request_id", "-at"], name="provisioning_request"),
+            words.index("detail", name="provisioning_detail", condition=~Q(detail="")),
         ]
 
     def __str__(self) -> str:

@@ -74,7 +74,8 @@ def end(live: Grant, *, actor: Actor, reason: str) -> bool:
     ended_at = Greatest(Value(now), F("granted_at"))  # another machine's clock may be ahead of ours
     if not Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=ended_at, end_reason=reason[:200]):
         return False
-    audit.record(live.workspace, Verb.GRANT_ENDED, live.account, actor=actor, grant=str(live.id), reason=reason)
+    named = {"grant": str(live.id), "holder": str(live.user_id or live.team_id)}
+    audit.record(live.workspace, Verb.GRANT_ENDED, live.account, actor=actor, **named, reason=reason)
     return True
 
 
@@ -101,7 +102,8 @@ def set_expiry(live: Grant, expires_at: datetime | None, *, actor: Actor) -> Non
     changed = Grant.objects.filter(pk=live.pk, ended_at=None).exclude(expires_at=expires_at)
     if changed.update(expires_at=expires_at):
         until = expires_at.isoformat() if expires_at else None
-        audit.record(live.workspace, Verb.GRANT_EXPIRY_SET, live.account, actor=actor, grant=str(live.pk), until=until)
+        named = {"grant": str(live.pk), "holder": str(live.user_id or live.team_id)}
+        audit.record(live.workspace, Verb.GRANT_EXPIRY_SET, live.account, actor=actor, **named, until=until)
 
 
 def check_expiry(expires_at: datetime | None) -> None:

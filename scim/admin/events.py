@@ -18,10 +18,12 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from scim import causes
 from scim.models import Operation, ProvisioningEvent, ScimToken
+from workspace.admin import search
 from workspace.admin.base import ChoiceFilter, ConsoleAdmin, visitor
+from workspace.admin.paging import LogPaginator
 from workspace.admin.parts import NOTHING, Detail, Fact, badge, clipped, when
 from workspace.identifiers import parse_uuid
-from workspace.models import Team, User
+from workspace.models import Team, User, words
 
 
 class ResultFilter(ChoiceFilter):
@@ -31,7 +33,7 @@ class ResultFilter(ChoiceFilter):
         "done": ("Done", Q(status__lt=400)),
         "refused": ("Refused", Q(status__gte=400)),
         "token": ("Token refused", Q(status=401)),
-        "conflict": ("Name taken", Q(scim_type="uniqueness")),
+        "conflict": ("Name taken", Q(status__gte=400, scim_type="uniqueness")),
     }
 
 
@@ -144,10 +146,12 @@ class ProvisioningEventAdmin(ConsoleAdmin):
     list_display = ("at_", "result", "operation", "subject", "what", "token", "duration")
     list_filter = (SinceFilter, ("at", DaysFilter), TokenFilter, ResultFilter, OperationFilter, ResourceFilter)
     list_sections = (Explanation,)
-    lookups = frozenset({"resource_id__exact", *DaysFilter.parameters})
+    lookups = frozenset({"resource_id__exact", "at__lte", *DaysFilter.parameters})
+    paginator = LogPaginator
+    older_by = "at__lte"  # not less than: what happened at the very same time may stand there too
     related = ("token",)
-    search_fields = ("detail", "request_id", "token__label")
-    search_help_text = "Detail, request id or token"
+    search_fields = ("request_id",)  # for the box; `search_keys` says what is searched
+    search_help_text = "Person, team, token, words of a refusal, or any id"
     ordering = ("-at",)
     empty_icon = "sync"
     empty_title = "No requests yet"
@@ -161,6 +165,19 @@ class ProvisioningEventAdmin(ConsoleAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         named: QuerySet[Any] = rows.annotate(about=names)
         return named
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return queryset, False  # by `search_keys`
+
+    def search_keys(self, request: HttpRequest, text: str) -> list[Q]:
+        """What was asked for somebody, what a token did, what a request asked, and refusals by their words."""
+        known, said = search.ids_of(request, text), words.having(text, "detail")
+        keys = [Q(request_id=text), *(Q(resource_id=each) for each in known), *(Q(token=each) for each in known)]
+        if one := parse_uuid(text):
+            keys += [Q(pk=one), Q(request_id=one.hex)]
+        return keys if said is None else [*keys, ~Q(detail="") & Q(said)]
 
     @admin.display(description="When", ordering="at")
     def at_(self, event: ProvisioningEvent) -> str:

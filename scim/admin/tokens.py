@@ -16,8 +16,8 @@ from unfold.enums import ActionVariant
 
 from scim import claims, tokens
 from scim.expiry import NOT_REPLACED, WARNED_BEFORE
-from scim.models import UNREVOKED, VALID, ScimToken, Scope
-from workspace.admin import forms
+from scim.models import ScimToken, Scope, UNREVOKED, VALID
+from workspace.admin import forms, search
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.history import history
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, badge, link, when
@@ -25,6 +25,7 @@ from workspace.crypto import Secret
 from workspace.errors import Conflict
 
 CLAIMABLE = "Support prepared a new token for you. Take it here; it is shown to you alone."
+search.search_names_of(ScimToken, "label")
 ENDING = VALID & NOT_REPLACED & Q(expires_at__lte=Now() + WARNED_BEFORE)
 
 

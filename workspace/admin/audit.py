@@ -2,23 +2,25 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import Exact
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from workspace import audit
-from workspace.admin import forms
+from workspace.admin import forms, search
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
 from workspace.admin.history import SUBJECT_PAGES, detail_text, who
+from workspace.admin.paging import LogPaginator
 from workspace.admin.parts import NOTHING, Detail, Fact, clipped, names_of, when
 from workspace.audit import Subject, Verb, verbs
 from workspace.errors import Conflict
-from workspace.models import AuditEvent, AuditSeal, User
-
-OF_EARLIER_VERSIONS = ~Q(verb__in=[verb.value for verb in Verb])
+from workspace.models import AuditEvent, AuditSeal, User, words
+from workspace.models.audit import MENTIONED, MENTIONS
 
 SUBJECTS = {
     "user": "person", "scimtoken": "SCIM token", "apikey": "API key", "rotationjob": "rotation",
@@ -33,8 +35,15 @@ class SubjectFilter(ChoiceFilter):
     parameter_name = "about"
     conditions = {
         **{subject.value: (subject.label, Q(verb__in=[verb.value for verb in subject.verbs])) for subject in Subject},
-        "other": ("Events of earlier versions", OF_EARLIER_VERSIONS),
+        "other": ("Events of earlier versions", ~Q(verb__in=[verb.value for verb in Verb])),
     }
+
+    def keys(self, request: HttpRequest) -> list[Q] | None:
+        chosen, workspace = self.value(), visitor(request).workspace
+        if chosen == "other":
+            return None if workspace is None else [Q(verb=verb) for verb in audit.unknown_verbs(workspace)]
+        subject = next((each for each in Subject if each.value == chosen), None)
+        return [Q(verb=verb.value) for verb in subject.verbs] if subject else None
 
 
 class ActorFilter(ChoiceFilter):
@@ -46,6 +55,10 @@ class ActorFilter(ChoiceFilter):
         "system": ("Cerby itself", Q(actor_kind="system")),
         "command": ("Cerby support", Q(actor_kind="command")),
     }
+
+    def keys(self, request: HttpRequest) -> list[Q] | None:
+        chosen = self.conditions.get(self.value() or "")
+        return [chosen[1]] if chosen else None
 
 
 class PeriodForm(forms.WorkspaceForm):
@@ -60,9 +73,11 @@ class AuditEventAdmin(ConsoleAdmin):
     list_display = ("happened", "what", "subject", "done_by", "said")
     csv_columns = ("happened", "verb", "what", "subject", "done_by", "said")
     list_filter = (SubjectFilter, ActorFilter)
-    lookups = frozenset({"subject_id__exact"})
-    search_fields = ("verb", "actor_label")
-    search_help_text = "What was done, or a token's label"
+    lookups = frozenset({"subject_id__exact", "id__lt"})
+    paginator = LogPaginator
+    older_by = "id__lt"
+    search_fields = ("request_id",)  # for the box; `search_keys` says what is searched
+    search_help_text = "Person, team, account, token, what happened, or any id"
     ordering = ("-id",)
     empty_icon = "history"
     empty_title = "No events found"
@@ -77,6 +92,21 @@ class AuditEventAdmin(ConsoleAdmin):
             super().get_queryset(request).annotate(actor_name=Subquery(names), subject_name=Subquery(subjects))
         )
         return rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return queryset, False  # by `search_keys`
+
+    def search_keys(self, request: HttpRequest, text: str) -> list[Q]:
+        """What somebody did, what was done to them, what mentions them; what was done in a request, or by support."""
+        about, said = search.ids_of(request, text), words.having(text, "actor_label")
+        keys = [Q(request_id=text), *(Q(verb=verb) for verb in _happened(text))]
+        for known in about:
+            keys += [Q(subject_id=known), Q(actor_id=known), MENTIONS & Q(Exact(MENTIONED, str(known)))]
+        if text.isascii() and text.isdigit() and len(text) < 19:
+            keys.append(Q(pk=int(text)))
+        return keys if said is None else [*keys, Q(actor_kind="command") & Q(said)]
 
     @admin.display(description="When", ordering="id")
     def happened(self, event: AuditEvent) -> str:
@@ -112,6 +142,7 @@ class AuditEventAdmin(ConsoleAdmin):
             Fact("Verb", format_html("<code>{}</code>", obj.verb)),
             Fact("About", self.subject(obj)),
             Fact("By", who(obj, names)),
+            Fact("Request id", _request(obj)),
             *(Fact(key.replace("_", " ").capitalize(), value) for key, value in obj.detail.items()),
             Fact("Place in the chain", seal.position if seal else "not chained yet; that follows within seconds"),
             Fact("SHA-256", format_html("<code>{}</code>", bytes(seal.hash).hex()) if seal else NOTHING),
@@ -157,3 +188,17 @@ class AuditEventAdmin(ConsoleAdmin):
 
 def _start_of(day: date | None) -> datetime | None:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+
+
+def _happened(text: str) -> list[str]:
+    """The verbs that a text is a part of, in string or sentence; a string of an earlier version as it is."""
+    found = [verb.value for verb in Verb if text.lower() in f"{verb.value}\n{verb.sentence.lower()}"]
+    return found if found and len(text) > 2 else [text]
+
+
+def _request(event: AuditEvent) -> str:
+    """The request's id, leading to all that was done in it."""
+    if not event.request_id:
+        return NOTHING
+    page = f"{reverse('admin:workspace_auditevent_changelist')}?{urlencode({'q': event.request_id})}"
+    return format_html('<a class="console-link" href="{}">{}</a>', page, event.request_id)

@@ -15,7 +15,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -28,6 +28,7 @@ from unfold.enums import ActionVariant
 from workspace import audit
 from workspace.admin import files
 from workspace.admin.forms import ActForm
+from workspace.admin.paging import BoundedPaginator, ConsoleList
 from workspace.admin.parts import Detail, Section, url
 from workspace.audit import Actor, Verb
 from workspace.errors import CerbyError
@@ -83,6 +84,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     csv_columns: ClassVar[tuple[str, ...]] = ()
     """What the list's file has, named as in `list_display`; the list's own columns if empty."""
     change_list_template = "admin/console/change_list.html"
+    paginator = BoundedPaginator
+    older_by = ""
+    """The lookup that a list goes on by behind its last page, of a column that it is ordered by."""
     can_add = False
     tools: ClassVar[tuple[tuple[str, str, str], ...]] = ()
     """Pages that a list leads to: their names as addresses, icons, titles."""
@@ -109,6 +113,13 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         everyone = tuple(self.list_filter)
         return (*everyone, ("workspace", RelatedDropdownFilter)) if is_platform(request) else everyone
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ConsoleList]:
+        return ConsoleList
+
+    def search_keys(self, request: HttpRequest, text: str) -> list[Q] | None:
+        """By which conditions a list is searched, each with an index; None: by `search_fields`, as Django does it."""
+        return None
 
     # Who may
 

@@ -1,7 +1,7 @@
 """The audit trail: what may be recorded (`verbs`), recording it (`trail`), and the hash chain over it (`chain`)."""
 
 from workspace.audit.chain import CHAINED_WITHIN, Broken, export, line, seal, unchained, verify
-from workspace.audit.trail import Actor, record, record_each
+from workspace.audit.trail import Actor, record, record_each, unknown_verbs
 from workspace.audit.verbs import Subject, Verb
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "record_each",
     "seal",
     "unchained",
+    "unknown_verbs",
     "verify",
 ]

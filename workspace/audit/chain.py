@@ -114,4 +114,5 @@ def _content(event: AuditEvent) -> dict[str, Any]:
         "verb": event.verb,
         "subject": [event.subject_kind, str(event.subject_id)],
         "detail": event.detail,
+        **({"request": event.request_id} if event.request_id else {}),  # events of before have none
     }

@@ -2,13 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
-from workspace import statements
-from workspace.audit.verbs import Verb
+from workspace import request_ids, statements, transactions
+from workspace.audit.verbs import Verb, known
 from workspace.db import unit_of_work
 from workspace.models import AuditEvent, User, Workspace
+
+# From one verb to the next through the index: SELECT DISTINCT would read every event.
+_EACH_VERB: Final = """
+WITH RECURSIVE present (verb) AS (
+    (SELECT verb FROM workspace_auditevent WHERE workspace_id = %(workspace)s ORDER BY verb LIMIT 1)
+    UNION ALL
+    SELECT (SELECT event.verb FROM workspace_auditevent AS event
+            WHERE event.workspace_id = %(workspace)s AND event.verb > present.verb ORDER BY event.verb LIMIT 1)
+    FROM present WHERE present.verb IS NOT NULL
+)
+SELECT verb FROM present WHERE verb IS NOT NULL
+"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,11 @@ def record_each(
     )
 
 
+def unknown_verbs(workspace: Workspace) -> list[str]:
+    """The verbs in a workspace's trail that no version of today records."""
+    return [verb for (verb,) in statements.rows(_EACH_VERB, {"workspace": workspace.pk}) if known(verb) is None]
+
+
 def _fields(
     workspace: Workspace | None, verb: Verb, subject: Any, actor: Actor, detail: dict[str, Any]
 ) -> dict[str, Any]:
@@ -78,4 +95,5 @@ def _fields(
         "actor_id": actor.id,
         "actor_label": actor.label[:200],
         "detail": detail,
+        "request_id": request_ids.current(),
     }

@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower, Substr
 from django.utils import timezone
 
+from workspace.models import words
 from workspace.models.people import Team, User
 from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
 
@@ -81,6 +82,7 @@ class Account(TenantModel):
             models.Index(
                 "workspace", condition=Q(rotate_every_days__isnull=False, archived_at=None), name="account_on_schedule"
             ),
+            words.index("name", "username", name="account_words"),
         ]
 
     def __str__(self) -> str:

@@ -1,9 +1,15 @@
 """The audit trail: what happened, in rows that the database refuses to change, and the chain that seals them."""
 
+from typing import Final
+
 import pgtrigger
 from django.db import models
+from django.db.models import F, Q
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from workspace.models import words
 from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
 
 APPEND_ONLY = [
@@ -14,12 +20,18 @@ APPEND_ONLY = [
     ),
 ]  # fmt: skip
 
+# Whom an event is about beside its subject: the person of an API key, the account of a rotation, who was given access.
+_MENTIONING: Final = ("account", "holder", "person", "owner")
+MENTIONS: Final = Q(detail__has_any_keys=list(_MENTIONING))
+MENTIONED: Final = Coalesce(*(KT(f"detail__{key}") for key in _MENTIONING))
+
 
 class AuditEvent(models.Model):
     """One thing somebody did. People are named by id alone, so a purge need not rewrite history.
 
     `actor_label` names what is not a person (a token's label, a command); `detail` holds ids, counts and
-    attribute *names*, never values of a person's attributes and never a secret.
+    attribute *names*, never values of a person's attributes and never a secret. `request_id` is that of the request in
+    which it happened, empty for what a worker or a command did.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -34,13 +46,20 @@ class AuditEvent(models.Model):
     subject_kind = models.CharField(max_length=40, blank=True)
     subject_id = models.UUIDField(null=True)
     detail = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     objects = TenantQuerySet.as_manager()
 
     class Meta:
-        indexes = [
+        indexes = [  # what the log is filtered and searched by, each in the log's order
             models.Index(fields=["workspace", "-id"], name="audit_recent"),
-            models.Index("subject_id", name="audit_subject"),
+            models.Index(fields=["workspace", "verb", "-id"], name="audit_verb"),
+            models.Index(fields=["workspace", "actor_kind", "-id"], name="audit_actor_kind"),
+            models.Index(fields=["subject_id", "-id"], name="audit_about"),
+            models.Index(fields=["actor_id", "-id"], condition=Q(actor_id__isnull=False), name="audit_done_by"),
+            models.Index(MENTIONED, F("id").desc(), condition=MENTIONS, name="audit_mentioned"),
+            models.Index(fields=["request_id", "-id"], condition=~Q(request_id=""), name="audit_request"),
+            words.index("actor_label", name="audit_command", condition=Q(actor_kind="command")),
         ]
         triggers = APPEND_ONLY
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from workspace import statements
-from workspace.models import directory
+from workspace.models import directory, words
 from workspace.models.tenancy import TenantModel, TenantQuerySet, Workspace
 
 _APART: Final = ~Q(email="") & ~Q(Exact(Lower("user_name"), Lower("email")))
@@ -128,6 +128,8 @@ class User(AbstractBaseUser):
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
+    NAMES: ClassVar[tuple[str, ...]] = ("user_name", "email", "given_name", "family_name", "display_name")
+
     teams: Sequence[Sequence[str]] | None = None
     """Id and name of those the person is in, where they were read together with the person."""
 
@@ -158,6 +160,7 @@ class User(AbstractBaseUser):
             models.Index("workspace", "external_id", name="user_external_id"),
             models.Index("workspace", "id", condition=Q(delisted_at=None, purged_at=None), name="user_page"),
             models.Index("workspace", condition=_APART, name="user_named_apart"),
+            words.index("user_name", "email", "given_name", "family_name", "display_name", name="user_words"),
             # Of every address that a provider sent, in lower case: what `emails.value eq "…"` is found by.
             GinIndex(
                 OpClass(
@@ -233,6 +236,7 @@ class Team(TenantModel):
         indexes = [
             models.Index("workspace", "external_id", name="team_external_id"),
             models.Index("workspace", "id", name="team_page"),
+            words.index("display_name", name="team_words"),
         ]
 
     def __str__(self) -> str:
