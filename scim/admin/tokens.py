@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 
 from scim import claims, tokens
 from scim.expiry import NOT_REPLACED, WARNED_BEFORE
-from scim.models import ScimToken, Scope, UNREVOKED, VALID
+from scim.models import UNREVOKED, VALID, ScimToken, Scope
 from workspace.admin import forms, search
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound, visitor
 from workspace.admin.history import history

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('scim', '0009_switchoff'),
-        ('workspace', '0021_search_indexes'),
+        ('workspace', '0024_search_indexes'),
     ]
 
     operations = [

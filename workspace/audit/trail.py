@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
-from workspace import request_ids, statements, transactions
+from workspace import request_ids, statements
 from workspace.audit.verbs import Verb, known
 from workspace.db import unit_of_work
 from workspace.models import AuditEvent, User, Workspace

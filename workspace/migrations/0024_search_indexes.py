@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('workspace', '0020_auditevent_request_id'),
+        ('workspace', '0023_auditevent_request_id'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('workspace', '0019_grant_implied_keys'),
+        ('workspace', '0022_ledger'),
     ]
 
     operations = [
