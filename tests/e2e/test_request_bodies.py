@@ -15,8 +15,9 @@ import pytest
 from django.db import connection
 
 from tests.companies import PASSWORD, Company
-from tests.e2e.processes import eventually, running
+from tests.e2e.processes import running
 from tests.scim.test_users import OKTA_OFF, create_body
+from tests.waiting import eventually
 from workspace.models import ApiKey, Session, Team, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
