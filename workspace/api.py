@@ -21,6 +21,7 @@ from rest_framework.views import APIView, exception_handler
 from workspace import access, keys, problems, reauthentication
 from workspace.audit import Actor
 from workspace.crypto import Secret
+from workspace.doubts import doubt_about
 from workspace.errors import CerbyError, Conflict, Invalid, NotFound, Refused
 from workspace.models import Account, ApiKey, User
 
@@ -135,12 +136,17 @@ class AccountDetail(PrivateView, RetrieveAPIView[Account]):
 
 
 class Reveal(PrivateView):
-    """POST: the account's username and current password. Recorded."""
+    """POST: the account's username and current password. Recorded. While that may not be the one in force, `doubt` says
+    `since` when, and in a sentence why."""
 
     def post(self, request: Request, account_id: UUID) -> Response:
         account = _account(self.person, account_id)
+        doubt = doubt_about(account)
         secret = access.reveal(account, self.person, actor=Actor.person(self.person))
-        return Response({"username": account.username, "password": secret.reveal()})
+        shown: dict[str, Any] = {"username": account.username, "password": secret.reveal()}
+        if doubt is not None:
+            shown["doubt"] = {"since": doubt.since, "text": doubt.text}
+        return Response(shown)
 
 
 class Keys(PrivateView, ListAPIView[ApiKey]):

@@ -24,6 +24,7 @@ from django_htmx.middleware import HtmxDetails
 from workspace import access, clients, invitations, keys, reauthentication, sessions
 from workspace.audit import Actor
 from workspace.crypto import Secret
+from workspace.doubts import Doubt, doubt_about
 from workspace.errors import CerbyError, Invalid, NotFound, Refused
 from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm
 from workspace.models import Account, TeamMembership, User
@@ -93,7 +94,8 @@ def accounts(request: PersonRequest) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "HEAD"])
 def account(request: PersonRequest, account_id: UUID) -> HttpResponse:
-    return _account_page(request, _find_account(request, account_id))
+    shared = _find_account(request, account_id)
+    return _account_page(request, shared, doubt_about(shared))
 
 
 @page
@@ -103,12 +105,13 @@ def reveal(request: PersonRequest, account_id: UUID) -> HttpResponse:
     shared = _find_account(request, account_id)
     if request.method != "POST":  # somebody who had to sign in between, or reloads
         return redirect("web:account", account_id)
+    doubt = doubt_about(shared)  # before: what is shown afterwards may be newer, and better
     try:
         secret = access.reveal(shared, request.user, actor=Actor.person(request.user))
     except CerbyError as error:
         messages.error(request, error.detail)
         return redirect("web:account", account_id)
-    return _account_page(request, shared, secret)
+    return _account_page(request, shared, doubt, secret)
 
 
 @page
@@ -236,6 +239,9 @@ def _find_account(request: PersonRequest, account_id: UUID) -> Account:
     return found
 
 
-def _account_page(request: PersonRequest, shared: Account, secret: Secret | None = None) -> HttpResponse:
-    ways = ledger.ways(request.user, shared).reaching()
-    return render(request, "web/account.html", {"account": shared, "ways": list(ways), "secret": secret})
+def _account_page(
+    request: PersonRequest, shared: Account, doubt: Doubt | None, secret: Secret | None = None
+) -> HttpResponse:
+    ways = list(ledger.ways(request.user, shared).reaching())
+    context = {"account": shared, "ways": ways, "secret": secret, "doubt": doubt}
+    return render(request, "web/account.html", context)
