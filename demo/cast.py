@@ -43,7 +43,7 @@ class Owner:
         return dict(json.loads(file.html))
 
     def offboardings(self, user_name: str, state: str = "") -> int:
-        """How many offboardings of a person there are, in `state` ("open", "complete") or in any."""
+        """How many offboardings of a person there are, in `state` ("open", "proved") or in any."""
         return self._count("rotation/offboarding", user_name, state)
 
     def is_listed(self, user_name: str, state: str) -> bool:

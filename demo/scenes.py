@@ -187,10 +187,10 @@ def _watch_passwords_die(scene: Scene, left_at: float, colleague: Member, sessio
         tell.proved(f"{door.name} accepts it", door.opens(colleague.reveal(account)))
     cut = eventually(lambda: not session.is_alive(), seconds=ROTATION_SECONDS)
     tell.proved("Ana's open connection to the database is cut", cut)
-    complete = eventually(
-        lambda: scene.owner.offboardings(scene.ana.user_name, "complete") == 1, seconds=ROTATION_SECONDS
+    proved = eventually(
+        lambda: scene.owner.offboardings(scene.ana.user_name, "proved") == 1, seconds=ROTATION_SECONDS
     )
-    tell.proved("the admin shows her offboarding as complete", complete)
+    tell.proved("the admin shows her offboarding as proved", proved)
 
 
 def _watch(scene: Scene) -> dict[str, float]:

@@ -88,7 +88,7 @@ def _departure(page: Page, facts: Facts, left: str) -> None:
     page.goto(f"{facts.admin_url}workspace/user/{left}/change/")
     _shoot(page, "person")
     page.locator(".console-section", has_text="Offboardings").get_by_role("link", name="Open").first.click()
-    expect(page.locator(".console-heading")).to_contain_text("Complete", timeout=ROTATED_WITHIN)
+    expect(page.locator(".console-heading")).to_contain_text("Proved", timeout=ROTATED_WITHIN)
     page.reload()
     _shoot(page, "offboarding")
     page.get_by_role("link", name="Certificate", exact=True).first.click()

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rotation.departures import offboarding, safeguard
+from rotation.departures.exposures import Also
 from workspace import people
 from workspace.api import PrivateView
 from workspace.audit import Actor
@@ -31,10 +32,18 @@ class OwnerView(PrivateView):
 
 
 class OffboardingPreview(OwnerView):
-    """GET: what would happen if a person of the caller's workspace left now. Changes nothing."""
+    """GET: what would happen if a person of the caller's workspace left now. Changes nothing. `also=looked_at` or
+    `also=all`: with what is changed beside what the workspace's policy changes."""
 
     def get(self, request: Request, user_id: UUID) -> Response:
-        return Response(offboarding.preview(people.find(self.owned, user_id)).record())
+        user = people.find(self.owned, user_id)
+        wanted = AlsoSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        return Response(offboarding.preview(user, also=Also(wanted.validated_data["also"])).record())
+
+
+class AlsoSerializer(serializers.Serializer[None]):
+    also = serializers.ChoiceField([also.value for also in Also], default=Also.NOTHING.value)
 
 
 class Removals(OwnerView):

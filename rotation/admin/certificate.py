@@ -10,7 +10,8 @@ from django.utils.text import slugify
 from unfold.enums import ActionVariant
 
 from rotation.departures import certificate
-from rotation.models import Offboarding
+from rotation.departures.standing import Standing
+from rotation.models import Offboarding, Outcome
 from workspace.admin.base import Act, ConsoleAdmin, actor, bound, button_for
 from workspace.admin.forms import ActForm
 from workspace.admin.parts import url
@@ -32,6 +33,7 @@ class CertifiedAdmin(ConsoleAdmin):
             return self._page(
                 request, "certificate", obj, title=f"Certificate of {obj}", certificate=document, jws=issued["jws"],
                 key=issued["key"], file=url(obj, "certificate_file"), ended=_in_words(document["access_ended"]),
+                standing=Standing(document["summary"]["state"]).label, outcomes=_outcomes(document["figures"]),
             )  # fmt: skip
 
         return self._issued(request, object_id, page)
@@ -59,6 +61,11 @@ class CertifiedAdmin(ConsoleAdmin):
         answer: HttpResponse = show(obj, issued)
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+def _outcomes(figures: dict[str, Any]) -> list[tuple[str, int]]:
+    """How many passwords ended in which way; the ways that there were."""
+    return [(outcome.label, figures[outcome.value]) for outcome in Outcome if figures[outcome.value]]
 
 
 def _in_words(ended: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -2,32 +2,34 @@
 
 from typing import Any
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.html import format_html
 
+from rotation.admin.words import passwords_of, standing_badge
+from rotation.departures.standing import Tally, with_tally
 from rotation.models import Exposure, Offboarding
-from workspace.admin.parts import NOTHING, Fact, Section, badge, bar, link, when
+from workspace.admin.parts import Fact, NOTHING, Section, badge, bar, link, when
 from workspace.audit import Verb
-from workspace.models import AuditEvent, Holding, Reveal, TeamMembership, User
+from workspace.models import AuditEvent, Grant, Holding, Reveal, TeamMembership, User
 from workspace.vault import ledger
 
 ASKED = Verb.PERSON_DELETION_ASKED
 
 
 def with_departure(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The people, each with what the last departure ended and opened: `ended_grants`, `known` and `still_open`."""
+    """The people, with what the last departure ended and what came of it: `ended_grants`, `still_open`, `tally`."""
     last = Offboarding.objects.filter(user=OuterRef("pk")).order_by("-started_at")
-    exposures = Exposure.objects.filter(offboarding=OuterRef("last_offboarding")).values("offboarding")
+    still = Exposure.objects.open().filter(offboarding=OuterRef("last_offboarding")).values("offboarding")
     own = Holding.objects.filter(user=OuterRef("pk"), team=None)
     ended = own.filter(grant_ended_at__gte=OuterRef("deactivated_at")).values("user")
     asked = AuditEvent.objects.filter(subject_id=OuterRef("pk"), verb=ASKED)
     rows = rows.annotate(last_offboarding=Subquery(last.values("pk")[:1]), deletion_asked=Exists(asked))
     counted: QuerySet[Any] = rows.annotate(
         ended_grants=_number(ended, Count("*")),
-        known=_number(exposures, Count("pk")),
-        still_open=_number(exposures, Count("pk", filter=Q(closed_at=None))),
+        still_open=_number(still, Count("pk")),
     )
-    return counted
+    return with_tally(counted, key="last_offboarding")
 
 
 def _number(rows: QuerySet[Any], count: Count) -> Coalesce:
@@ -35,10 +37,12 @@ def _number(rows: QuerySet[Any], count: Count) -> Coalesce:
 
 
 def rotations_text(user: Any) -> str:
-    """How far the rotations of the last departure are, for the list."""
-    if user.last_offboarding is None or not user.known:
+    """What came of the passwords that were known at the last departure, for the list."""
+    tally = Tally.read(user.tally)
+    if not tally.known:
         return NOTHING
-    return badge(f"{user.known - user.still_open} of {user.known}", "warning" if user.still_open else "success")
+    done = f"{tally.known - tally.open} of {tally.known}"
+    return format_html("{} {}", badge(done, "warning") if tally.open else standing_badge(tally), tally.words)
 
 
 def data_text(user: Any) -> str:
@@ -49,16 +53,12 @@ def data_text(user: Any) -> str:
 
 def facts_of(user: User) -> list[Fact]:
     """For a disabled person's page."""
-    done = Offboarding.objects.filter(user=user).order_by("-started_at").annotate(
-        known=Count("exposures"), still_open=Count("exposures", filter=Q(exposures__closed_at=None))
-    ).first()  # fmt: skip
+    done = with_tally(Offboarding.objects.filter(user=user).order_by("-started_at")).first()
     if user.is_active or done is None:
         return []
     ended = ledger.holdings_of(user).filter(team=None, grant_ended_at__gte=user.deactivated_at).count()
     facts = [Fact("Grants ended", ended), Fact("Offboarding", link(done))]
-    if done.known:
-        facts.append(Fact("Passwords dealt with", bar(done.known - done.still_open, done.known)))
-    return facts
+    return [*facts, *passwords_of(Tally.read(done.tally))]
 
 
 def data_of(user: User) -> list[Section]:

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from rotation.admin.offboardings import outcome_badge, time_to_dead
 from rotation.admin.words import state_badge
+from rotation.departures.certificate import ended_at
 from rotation.models import Exposure, Outcome, RotationJob
 from workspace.admin.base import ChoiceFilter, ConsoleAdmin
 from workspace.admin.parts import NOTHING, Detail, Fact, actor_of, link, when
@@ -99,7 +100,7 @@ class ExposureAdmin(ConsoleAdmin):
 
     @admin.display(description="Closed", ordering="closed_at")
     def closed(self, exposure: Exposure) -> str:
-        return when(exposure.closed_at)
+        return when(ended_at(exposure))
 
     @admin.display(description="Because")
     def because(self, exposure: Exposure) -> str:
@@ -121,7 +122,7 @@ class ExposureAdmin(ConsoleAdmin):
             Fact("Looked at it", when(obj.revealed_at) if obj.revealed_at else "never"),
             Fact("Because", link(obj.offboarding or obj.loss)),
             Fact("Access ended", when(obj.opened_at)),
-            Fact("Closed", when(obj.closed_at)),
+            Fact("Closed", when(ended_at(obj))),
             Fact("Time to dead", time_to_dead(obj)),
             Fact("Rotation", link(job)),
         ]

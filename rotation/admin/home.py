@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from rotation.admin.jobs import UNDER_WAY, WAITS_FOR_A_PERSON
+from rotation.admin.offboardings import RECENT_EXCEPTIONS
 from rotation.departures import orphans, safeguard
 from rotation.models import Exposure, Offboarding, RotationJob
 from rotation.states import JobState
@@ -37,9 +38,18 @@ def departures(request: HttpRequest) -> Card:
         [
             Figure("Open exposures", still, exposure_list, "warning" if still else "success", note),
             Figure("Open offboardings", offboardings.count(), offboarding_list),
+            *_with_exceptions(workspace),
             *_waiting(workspace),
         ],
     )
+
+
+def _with_exceptions(workspace: Workspace | None) -> list[Figure]:
+    """Departures of late that left something as it is; only where there are some."""
+    rows = Offboarding.objects.all() if workspace is None else Offboarding.objects.for_workspace(workspace)
+    number = rows.filter(RECENT_EXCEPTIONS).count()
+    page = f"{reverse('admin:rotation_offboarding_changelist')}?state=recent_exceptions"
+    return [Figure("Closed with exceptions in 30 days", number, page, "warning")] if number else []
 
 
 def _waiting(workspace: Workspace | None) -> list[Figure]:

@@ -3,14 +3,16 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
-from rotation.admin.offboardings import exposures_of, follow_ups_of
+from rotation.admin.offboardings import exposures_of, follow_ups_of, progress_text
+from rotation.admin.words import passwords_of, standing_badge
+from rotation.departures.standing import Tally, with_tally
 from rotation.models import AccessLoss, Exposure
 from workspace.admin.base import ChoiceFilter, ConsoleAdmin
 from workspace.admin.history import history
-from workspace.admin.parts import NOTHING, Detail, Fact, actor_text, badge, bar, link, when, with_actor
+from workspace.admin.parts import NOTHING, Detail, Fact, actor_text, link, when, with_actor
 
 
 class LossStateFilter(ChoiceFilter):
@@ -18,7 +20,7 @@ class LossStateFilter(ChoiceFilter):
     parameter_name = "state"
     conditions = {
         "open": ("Open", Exists(Exposure.objects.open().filter(loss=OuterRef("pk")))),
-        "done": ("Dealt with", ~Exists(Exposure.objects.open().filter(loss=OuterRef("pk")))),
+        "done": ("Closed", ~Exists(Exposure.objects.open().filter(loss=OuterRef("pk")))),
     }
 
 
@@ -26,7 +28,7 @@ class LossStateFilter(ChoiceFilter):
 class AccessLossAdmin(ConsoleAdmin):
     """Written by whatever took the access; only those from which something followed are kept."""
 
-    list_display = ("what", "cause", "happened", "by", "people_count", "progress")
+    list_display = ("what", "cause", "happened", "by", "people_count", "state", "passwords")
     list_filter = (LossStateFilter,)
     search_fields = ("cause", "team__display_name")
     search_help_text = "Cause or team"
@@ -38,10 +40,9 @@ class AccessLossAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request).filter(settled_at__isnull=False).annotate(
-            exposure_count=Count("exposures"), open_count=Count("exposures", filter=Q(exposures__closed_at=None)),
-            person_count=Count("exposures__user", distinct=True),
+            person_count=Count("exposures__user", distinct=True)
         )  # fmt: skip
-        return with_actor(rows, "actor")
+        return with_actor(with_tally(rows, origin="loss"), "actor")
 
     @admin.display(description="What", ordering="kind")
     def what(self, loss: AccessLoss) -> str:
@@ -59,14 +60,18 @@ class AccessLossAdmin(ConsoleAdmin):
     def people_count(self, loss: Any) -> int:
         return int(loss.person_count)
 
-    @admin.display(description="Passwords dealt with")
-    def progress(self, loss: Any) -> str:
-        total, still = loss.exposure_count, loss.open_count
-        return badge(f"{total - still} of {total}", "warning" if still else "success")
+    @admin.display(description="State")
+    def state(self, loss: Any) -> str:
+        return standing_badge(Tally.read(loss.tally))
+
+    @admin.display(description="Passwords they could have known")
+    def passwords(self, loss: Any) -> str:
+        return Tally.read(loss.tally).words
 
     def detail(self, request: HttpRequest, obj: Any) -> Detail:
-        total, still = obj.exposure_count, obj.open_count
+        tally = Tally.read(obj.tally)
         facts = [
+            *passwords_of(tally),
             Fact("What", obj.get_kind_display()),
             Fact("Cause", obj.cause),
             Fact("By", actor_text(obj.actor, obj.actor_name)),
@@ -74,8 +79,7 @@ class AccessLossAdmin(ConsoleAdmin):
             Fact("Team", link(obj.team)),
             Fact("Grant", link(obj.grant) if obj.grant else NOTHING),
             Fact("People", obj.person_count),
-            Fact("Passwords dealt with", bar(total - still, total)),
         ]
-        state = badge("Open", "warning") if still else badge("Dealt with", "success")
-        live = f"{total - still} of {total} are dealt with." if still else ""
-        return Detail(facts, [exposures_of(obj, total), *follow_ups_of(obj), history(obj)], [state], live=live)
+        live = progress_text(tally) if tally.open else ""
+        sections = [exposures_of(obj, tally.known), *follow_ups_of(obj), history(obj)]
+        return Detail(facts, sections, [standing_badge(tally)], live=live)

@@ -1,17 +1,21 @@
 """Offboardings: who left, what they could have known, and what has become of it."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Exists, F, Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from rotation.admin.certificate import CertifiedAdmin
-from rotation.admin.words import job_badge
+from rotation.admin.words import job_badge, passwords_of, standing_badge
+from rotation.departures.certificate import ended_at
+from rotation.departures.standing import Standing, Tally, exceptions, known, with_tally
 from rotation.models import AccessLoss, Decision, Exposure, Offboarding, Outcome, RotationJob
 from workspace.admin.base import ChoiceFilter
 from workspace.admin.history import history
@@ -22,7 +26,6 @@ from workspace.admin.parts import (
     Section,
     actor_text,
     badge,
-    bar,
     lasting,
     link,
     url,
@@ -34,12 +37,19 @@ from workspace.admin.person_page import account_link
 SHOWN: Final = 200
 
 
+WITH_EXCEPTIONS: Final = Q(completed_at__isnull=False) & Exists(exceptions())
+RECENT_EXCEPTIONS: Final = Q(started_at__gte=Now() - timedelta(days=30)) & WITH_EXCEPTIONS
+
+
 class ProgressFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
     conditions = {
         "open": ("Open", Q(completed_at=None)),
-        "complete": ("Complete", Q(completed_at__isnull=False)),
+        "complete": ("Closed", Q(completed_at__isnull=False)),
+        "proved": ("Proved", Q(completed_at__isnull=False) & Exists(known()) & ~Exists(exceptions())),
+        "exceptions": ("Closed with exceptions", WITH_EXCEPTIONS),
+        "recent_exceptions": ("Closed with exceptions in 30 days", RECENT_EXCEPTIONS),
         "held": ("Waits for an answer", Q(completed_at=None, hold__isnull=False, hold__decided_at=None)),
     }
 
@@ -48,7 +58,7 @@ class ProgressFilter(ChoiceFilter):
 class OffboardingAdmin(CertifiedAdmin):
     """Begun on a person's page, by SCIM or by support's command."""
 
-    list_display = ("person", "cause", "started", "by", "progress", "completed")
+    list_display = ("person", "cause", "started", "by", "state", "passwords", "completed")
     list_filter = (ProgressFilter,)
     search_fields = ("user__user_name", "user__display_name", "user__email", "cause")
     search_help_text = "Person or cause"
@@ -59,10 +69,7 @@ class OffboardingAdmin(CertifiedAdmin):
     empty_text = "When Okta deactivates somebody, or you offboard a person yourself, it is written up here."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = super().get_queryset(request).annotate(
-            exposure_count=Count("exposures"), open_count=Count("exposures", filter=Q(exposures__closed_at=None))
-        )  # fmt: skip
-        return with_actor(rows, "actor")
+        return with_actor(with_tally(super().get_queryset(request)), "actor")
 
     @admin.display(description="Person", ordering="user__user_name")
     def person(self, offboarding: Offboarding) -> str:
@@ -76,28 +83,29 @@ class OffboardingAdmin(CertifiedAdmin):
     def by(self, offboarding: Any) -> str:
         return actor_text(offboarding.actor, offboarding.actor_name)
 
-    @admin.display(description="Passwords dealt with")
-    def progress(self, offboarding: Any) -> str:
-        total, still = offboarding.exposure_count, offboarding.open_count
-        if total == 0:
-            return "none known"
-        return badge(f"{total - still} of {total}", "warning" if still else "success")
+    @admin.display(description="State")
+    def state(self, offboarding: Any) -> str:
+        return standing_badge(Tally.read(offboarding.tally))
 
-    @admin.display(description="Complete", ordering="completed_at")
+    @admin.display(description="Passwords they could have known")
+    def passwords(self, offboarding: Any) -> str:
+        return Tally.read(offboarding.tally).words
+
+    @admin.display(description="Closed", ordering="completed_at")
     def completed(self, offboarding: Offboarding) -> str:
         return when(offboarding.completed_at)
 
     def detail(self, request: HttpRequest, obj: Any) -> Detail:
-        total, still = obj.exposure_count, obj.open_count
+        tally = Tally.read(obj.tally)
         facts = [
+            *passwords_of(tally),
             Fact("Person", link(obj.user)),
             Fact("userName", obj.user.user_name),
             Fact("Cause", obj.cause),
             Fact("By", actor_text(obj.actor, obj.actor_name)),
             Fact("Access ended", when(obj.started_at)),
-            Fact("Complete", when(obj.completed_at)),
-            Fact("Took", lasting(obj.completed_at - obj.started_at) if obj.completed_at else NOTHING),
-            Fact("Passwords dealt with", bar(total - still, total) if total else "none known"),
+            Fact("Closed", when(obj.completed_at)),
+            Fact("All proved after", _proved_after(obj, tally)),
         ]
         if obj.completed_at:
             certificate = format_html(
@@ -105,10 +113,20 @@ class OffboardingAdmin(CertifiedAdmin):
                 url(obj, "certificate"), url(obj, "certificate_file"),
             )  # fmt: skip
             facts.append(Fact("Certificate", certificate))
-        state = badge("Complete", "success") if obj.completed_at else badge("Open", "warning")
-        live = "" if obj.completed_at else f"{total - still} of {total} passwords are dealt with."
-        sections = [exposures_of(obj, total), *follow_ups_of(obj), *orphans_of(obj), history(obj)]
-        return Detail(facts, sections, [state], held_text(obj), live)
+        live = "" if obj.completed_at else progress_text(tally)
+        sections = [exposures_of(obj, tally.known), *follow_ups_of(obj), *orphans_of(obj), history(obj)]
+        return Detail(facts, sections, [standing_badge(tally)], held_text(obj), live)
+
+
+def progress_text(tally: Tally) -> str:
+    return f"{tally.known - tally.open} of {tally.known} passwords are dealt with."
+
+
+def _proved_after(offboarding: Offboarding, tally: Tally) -> str:
+    """Only where everything was: a departure that leaves something has not lasted so long, it goes on."""
+    if tally.standing is not Standing.PROVED or offboarding.completed_at is None:
+        return NOTHING
+    return lasting(offboarding.completed_at - offboarding.started_at)
 
 
 def held_text(offboarding: Offboarding) -> str:
@@ -132,12 +150,12 @@ def exposures_of(of: Offboarding | AccessLoss, total: int) -> Section:
     return Section(
         "Passwords they could have known",
         (*(["Person"] if many else []), "Account", "Version", "Known since", "Looked at it", "State", "Closed",
-         "Time to dead", "Rotation"),
+         "Took", "Rotation"),
         [
             [
                 *([link(row.user)] if many else []),
                 account_link(row.account), row.version.number, when(row.known_since),
-                when(row.revealed_at) if row.revealed_at else "never", outcome_badge(row), when(row.closed_at),
+                when(row.revealed_at) if row.revealed_at else "never", outcome_badge(row), when(ended_at(row)),
                 time_to_dead(row), _job(row.closed_by if row.closed_at else working.get(row.account_id)),
             ]
             for row in rows
@@ -182,13 +200,16 @@ def outcome_badge(exposure: Exposure) -> SafeString:
     return badge(outcome.label, TONES.get(outcome, ""))
 
 
-TONES: Final = {Outcome.PROVED_DEAD: "success", Outcome.CHANGED_BY_HAND: "info", Outcome.TARGETS_WORD: "info"}
+TONES: Final = {
+    Outcome.PROVED_DEAD: "success", Outcome.CHANGED_BY_HAND: "info", Outcome.TARGETS_WORD: "info",
+    Outcome.LEFT_BY_POLICY: "warning",
+}  # fmt: skip
 
 
 def time_to_dead(exposure: Exposure) -> str:
-    if exposure.closed_at is None or exposure.outcome in {Outcome.LEFT_BY_POLICY, Outcome.RESTORED}:
-        return NOTHING
-    return lasting(exposure.closed_at - exposure.opened_at)
+    """How long the exposure lasted; nothing where it has not ended, or nobody changed anything."""
+    ended = ended_at(exposure)
+    return lasting(ended - exposure.opened_at) if ended else NOTHING
 
 
 def _working_on(exposures: Iterable[Exposure]) -> dict[Any, RotationJob]:

@@ -15,8 +15,12 @@ from unfold.enums import ActionVariant
 from rotation.admin import departed
 from rotation.admin.offboardings import outcome_badge
 from rotation.admin.preview_page import in_words, sections_of
+from rotation.admin.words import standing_badge
 from rotation.departures import offboarding, returns
+from rotation.departures.exposures import Also
+from rotation.departures.previews import Consequence, Preview
 from rotation.departures.returns import Offer
+from rotation.departures.standing import Tally, tally_of, with_tally
 from rotation.models import Exposure, Offboarding
 from workspace import people, support
 from workspace.admin import forms
@@ -60,11 +64,27 @@ class ConfirmForm(forms.ActForm):
     user_name = forms.text("Type the userName to confirm")
     cause = forms.text("Cause", required=False, limit=160, help_text="Kept with the offboarding. Optional.")
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, foreseen: Preview | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.offer(foreseen)
         self._expected = user.user_name
         self.fields["user_name"].help_text = user.user_name
         self.fields["user_name"].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+
+    def offer(self, foreseen: Preview | None) -> None:
+        """Ask what else shall be changed, where the policy would leave something as it is."""
+        staying = len(foreseen.becoming(Consequence.STAYS)) if foreseen else 0
+        looked_at = foreseen.staying_looked_at if foreseen else 0
+        if not staying:
+            return
+        choices = [(Also.NOTHING.value, "Nothing: leave them as they are")]
+        if looked_at:
+            choices.append((Also.LOOKED_AT.value, f"Those they looked at ({looked_at})"))
+        choices.append((Also.EVERYTHING.value, f"All of them ({staying})"))
+        self.fields["also"] = forms.options(
+            "Change these too", choices, help_text="Passwords that the workspace's policy would leave as they are."
+        )
+        self.fields["also"].required = False
 
     def clean_user_name(self) -> str:
         typed: str = self.cleaned_data["user_name"].strip()
@@ -180,19 +200,21 @@ class DepartingPersonAdmin(PersonAdmin):
     def offboard(self, request: HttpRequest, user: User) -> Act:
         def leave(data: dict[str, Any]) -> str:
             cause = data["cause"] or "Offboarded by an Owner."
-            done = offboarding.offboard(user, actor=actor(request), cause=cause)
+            also = Also(data.get("also", ""))
+            done = offboarding.offboard(user, actor=actor(request), cause=cause, also=also)
             if done is None:
                 raise Refused(f"{user} had no access any more.")
             page.next = url(done)
-            return f"{user} is out. What they could have known is being changed."
+            return f"{user} is out. Passwords they could have known: {tally_of(done).words}."
 
+        refused = refusal(user, visitor(request))
+        foreseen = None if refused else offboarding.preview(user)
+        warnings = (last_owner_warning(user), still_in_okta(user), foreseen.warning if foreseen else "")
         page = Act(
-            f"Offboard {user}", "Offboard", ConfirmForm(bound(request), user=user), leave, dangerous=True,
-            text=WHAT_HAPPENS, refusal=refusal(user, visitor(request)),
-            warning=" ".join(filter(None, (last_owner_warning(user), still_in_okta(user)))),
+            f"Offboard {user}", "Offboard", ConfirmForm(bound(request), user=user, foreseen=foreseen), leave,
+            dangerous=True, text=WHAT_HAPPENS, refusal=refused, warning=" ".join(filter(None, warnings)),
         )  # fmt: skip
-        if not page.refusal:
-            foreseen = offboarding.preview(user)
+        if foreseen:
             page.text, page.sections = (*WHAT_HAPPENS, *in_words(foreseen)), sections_of(foreseen)
         return page
 
@@ -212,10 +234,7 @@ def told_text() -> str:
 
 STILL_OUT: Final = "This person is disabled. Reactivate them first."
 NOTHING_TO_GIVE: Final = "There is nothing to give back: no grant ended with this person's last departure."
-WHAT_HAPPENS = (
-    "Access ends at once: sign-in, open sessions, API keys, teams and grants.",
-    "Then the passwords below are changed on their targets, and the old ones proved dead.",
-)
+WHAT_HAPPENS = ("Access ends at once: sign-in, open sessions, API keys, teams and grants.",)
 
 
 def refusal(user: User, looking: User) -> str:
@@ -252,10 +271,14 @@ def losses_of(user: User) -> list[Section]:
 
 
 def offboardings_of(user: User) -> Section:
-    rows = Offboarding.objects.filter(user=user).order_by("-started_at")
+    rows = with_tally(Offboarding.objects.filter(user=user).order_by("-started_at"))
     return Section(
         "Offboardings",
-        ("Started", "Cause", "Complete", ""),
-        [[when(row.started_at), row.cause, when(row.completed_at), link(row, "Open")] for row in rows],
+        ("Started", "Cause", "State", "Passwords", "Closed", ""),
+        [
+            [when(row.started_at), row.cause, standing_badge(tally := Tally.read(row.tally)), tally.words,
+             when(row.completed_at), link(row, "Look")]
+            for row in rows
+        ],
         "This person was never offboarded.",
     )

@@ -21,12 +21,12 @@ WHYS: Final = {
 _BECOMES: Final = {
     Consequence.BY_ITSELF: ("Changed by itself", "success"),
     Consequence.BY_PERSON: ("Needs a person", "danger"),
-    Consequence.STAYS: ("Stays: workspace policy", ""),
+    Consequence.STAYS: ("Stays: workspace policy", "warning"),
 }
 
 
 def in_words(preview: Preview) -> list[str]:
-    """The preview in two sentences: what becomes of the passwords, and how long that takes."""
+    """The preview in sentences: what becomes of the passwords, and how long that takes."""
     if not preview.known:
         return []
     numbers = {key: len(preview.becoming(key)) for key in Consequence}
@@ -36,7 +36,16 @@ def in_words(preview: Preview) -> list[str]:
         f" Waiting for a person: {numbers[Consequence.BY_PERSON]}. Staying as they are: {numbers[Consequence.STAYS]}"
         f" (this workspace rotates: {preview.policy.label.lower()})."
     )
-    return [what, _expected(preview)] if numbers[Consequence.BY_ITSELF] else [what]
+    changing = len(preview.known) - numbers[Consequence.STAYS]
+    said = [_CHANGED[min(changing, 2)].format(changing, len(preview.known)), what]
+    return [*said, _expected(preview)] if numbers[Consequence.BY_ITSELF] else said
+
+
+_CHANGED: Final = (
+    "None of the {1} below is changed.",
+    "Then {0} of the {1} below is changed on its target, and the old password proved dead.",
+    "Then {0} of the {1} below are changed on their targets, and the old passwords proved dead.",
+)
 
 
 def sections_of(preview: Preview) -> list[Section]:
@@ -53,10 +62,11 @@ def _expected(preview: Preview) -> str:
 
 def _known(preview: Preview) -> Section:
     more = f"The first {SHOWN} of {len(preview.known)} by name." if len(preview.known) > SHOWN else ""
+    known = sorted(preview.known, key=lambda item: not item.stays_though_looked_at)
     return Section(
         "Passwords they could have known",
         ("Account", "Known since", "Looked at it", "Owner", "What happens", "Usually takes"),
-        [_row(item) for item in preview.known[:SHOWN]],
+        [_row(item) for item in known[:SHOWN]],
         "None: this person was in no position to learn a password that still works.",
         note=more,
     )
@@ -64,10 +74,19 @@ def _known(preview: Preview) -> Section:
 
 def _row(item: Known) -> list[Any]:
     return [
-        account_link(item.account), when(item.since), when(item.revealed_at) if item.revealed_at else "never",
+        account_link(item.account), when(item.since), looked_at(item),
         badge("Only Owner", "warning") if item.is_owned_alone else "", becomes_badge(item.consequence),
         pace_text(item.pace) if item.consequence is not Consequence.STAYS else NOTHING,
     ]  # fmt: skip
+
+
+def looked_at(item: Known) -> Any:
+    """When they first did; marked where the password stays all the same."""
+    if item.revealed_at is None:
+        return "never"
+    if not item.stays_though_looked_at:
+        return when(item.revealed_at)
+    return format_html("{} {}", badge("Looked at, and stays", "danger"), when(item.revealed_at))
 
 
 def _owned_alone(preview: Preview) -> list[Section]:

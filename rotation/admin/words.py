@@ -6,10 +6,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from rotation.departures.standing import Standing, Tally
 from rotation.jobs import RISK_ACCEPTED
 from rotation.models import RotationJob, TargetHealth
 from rotation.states import JobState
-from workspace.admin.parts import badge, when
+from workspace.admin.parts import Fact, badge, bar, when
 
 TONES: Final = {
     JobState.DONE: "success",
@@ -39,6 +40,22 @@ FAILURES: Final = {
     " else leaves who could have known the password.",
     "undecryptable": "A stored password cannot be opened with the encryption keys of this server. Call support.",
 }
+
+
+STANDINGS: Final = {Standing.OPEN: "warning", Standing.PROVED: "success", Standing.EXCEPTIONS: "warning"}
+
+
+def standing_badge(tally: Tally) -> SafeString:
+    """How a departure stands: open, proved, or closed with exceptions."""
+    return badge(tally.standing.label, STANDINGS.get(tally.standing, ""))
+
+
+def passwords_of(tally: Tally) -> list[Fact]:
+    """What came of the passwords, and how far the changes are while something is open."""
+    facts = [Fact("Passwords they could have known", tally.words)]
+    if tally.open:
+        facts.append(Fact("Passwords dealt with", bar(tally.known - tally.open, tally.known)))
+    return facts
 
 
 def state_badge(state: str) -> SafeString:

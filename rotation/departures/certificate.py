@@ -16,6 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from rotation.departures.standing import Standing, tally_of
 from rotation.models import Exposure, Offboarding, Outcome, RotationStep
 from rotation.states import JobState
 from workspace import audit, signing
@@ -30,7 +31,6 @@ MEASURED: Final = (Outcome.PROVED_DEAD, Outcome.CHANGED_BY_HAND, Outcome.TARGETS
 _PROOFS: Final = {
     JobState.NEW_OK: "new_accepted_at",
     JobState.OLD_DEAD: "old_rejected_at",
-    JobState.SESSIONS_CLOSED: "sessions_closed_at",
 }
 
 Json = dict[str, Any]
@@ -49,13 +49,15 @@ def issue(offboarding: Offboarding, *, actor: Actor) -> Json:
 
 
 def describe(offboarding: Offboarding) -> Json:
-    """The certificate itself. Times are ISO 8601 with their offset, spans in seconds. Raises Refused while open."""
+    """The certificate itself: what came of it first. Times are ISO 8601 with their offset, spans in seconds; what was
+    not measured is null. Raises Refused while open."""
     if offboarding.completed_at is None:
         left = offboarding.exposures.open().count()
         raise Refused(f"{left} password(s) are not dealt with yet. The certificate is there when the last one is.")
     evidence = Evidence(offboarding)
     return {
         "type": KIND,
+        "summary": tally_of(offboarding).record(),
         "issued_at": _time(timezone.now()),
         "issuer": settings.BASE_URL,
         "workspace": _named(offboarding.workspace, name=offboarding.workspace.name, slug=offboarding.workspace.slug),
@@ -71,17 +73,35 @@ def describe(offboarding: Offboarding) -> Json:
 
 
 def figures(exposures: Iterable[Exposure]) -> Json:
-    """How many exposures ended in which way, and how long they lasted: median, 95th percentile, longest, in seconds."""
+    """How many exposures ended in which way, and how long the `measured` ones lasted: median, 95th percentile, longest,
+    in seconds."""
     rows = list(exposures)
-    spans = sorted(exposure_seconds(row) for row in rows if row.closed_at and row.outcome in MEASURED)
+    spans = sorted(span for row in rows if (span := exposure_seconds(row)) is not None)
     outcomes = {outcome.value: sum(row.outcome == outcome for row in rows) for outcome in Outcome}
     lasted = {name: _percentile(spans, percent) for name, percent in (("p50", 50), ("p95", 95), ("max", 100))}
-    return {"accounts": len(rows), **outcomes, "exposure_seconds": lasted}
+    return {"accounts": len(rows), **outcomes, "measured": len(spans), "exposure_seconds": lasted}
 
 
-def exposure_seconds(exposure: Exposure) -> float:
-    """From the end of access to the end of the exposure."""
-    return ((exposure.closed_at or timezone.now()) - exposure.opened_at).total_seconds()
+def exposure_seconds(exposure: Exposure) -> float | None:
+    """From the end of access to the end of the exposure; None where it has not ended."""
+    ended = ended_at(exposure)
+    return (ended - exposure.opened_at).total_seconds() if ended else None
+
+
+def ended_at(exposure: Exposure) -> datetime | None:
+    """When the password was changed for good, by proof or on somebody's word. None for one that was left as it is."""
+    return exposure.closed_at if exposure.outcome in MEASURED else None
+
+
+def stands(document: Json) -> Json:
+    """What a certificate says came of the departure. One from before there was a summary is read by its accounts."""
+    summary = document.get("summary")
+    if summary:
+        return {"state": Standing(summary["state"]).label, "result": summary["text"]}
+    outcomes = [item["outcome"] for item in document["accounts"]]
+    counted = {outcome: outcomes.count(outcome.value) for outcome in Outcome if outcome.value in outcomes}
+    result = ", ".join(f"{number}: {outcome.label}" for outcome, number in counted.items())
+    return {"state": "not stated", "result": result}
 
 
 def check(text: str, jwk: Jwk) -> Json:
@@ -132,7 +152,7 @@ class Evidence:
             "outcome_label": exposure.get_outcome_display(),
             "exposure": {
                 "opened_at": _time(exposure.opened_at),
-                "closed_at": _time(exposure.closed_at),
+                "closed_at": _time(ended_at(exposure)),
                 "seconds": exposure_seconds(exposure),
             },
             "proof": self._proof(exposure),
@@ -149,6 +169,7 @@ class Evidence:
             "new_version": job.candidate.number,
             **dict.fromkeys(_PROOFS.values()),
             **self._steps.get(job.pk, {}),
+            "sessions_closed_at": _time(job.sessions_closed_at),
             "old_versions": _known(exposure, self._versions[exposure.account_id]),
             "sessions_closed": job.sessions_closed,
             "follow_ups": job.follow_ups,
@@ -162,6 +183,7 @@ class Evidence:
             return None
         return {
             "accepted_by": self.actor(exposure.accepted_by),
+            "at": _time(exposure.closed_at),
             "until": _time(exposure.accepted_until),
             "reason": exposure.accepted_reason,
         }

@@ -3,18 +3,29 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from rotation.departures.standing import Tally, with_tally
 from rotation.models import Decision, Exposure, ExposureQuerySet, Offboarding, Outcome, RotationJob
 from workspace import access, audit, bulk, statements
 from workspace.access import Knowledge
 from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import atomic
 from workspace.models import Account, RotationPolicy, SecretVersion
+
+
+class Also(StrEnum):
+    """What a departure changes beside what the workspace's policy changes."""
+
+    NOTHING = ""
+    LOOKED_AT = "looked_at"
+    EVERYTHING = "all"
+
 
 # What the policy leaves alone is written down as left, and closed: it is an exception to show, not work to do.
 _OPEN: Final = f"""
@@ -27,16 +38,21 @@ SELECT {bulk.NEXT_KEY}, %(workspace)s, %(offboarding)s, known.user_id, known.acc
        CASE WHEN rotates THEN '' ELSE 'left_by_policy' END, ''
   FROM ({access.COULD_HAVE_KNOWN}) AS known (user_id, account_id, version_id, since, revealed_at, is_privileged)
  CROSS JOIN LATERAL (SELECT CASE %(policy)s WHEN 'privileged' THEN known.is_privileged WHEN 'all' THEN true
-                            WHEN 'revealed' THEN known.revealed_at IS NOT NULL ELSE false END) AS policy (rotates)
-RETURNING account_id, closed_at IS NULL AS rotates)
-SELECT count(*), array_agg(account_id ORDER BY account_id) FILTER (WHERE rotates) FROM written
+                            WHEN 'revealed' THEN known.revealed_at IS NOT NULL ELSE false END
+                         OR %(also)s = 'all' OR %(also)s = 'looked_at' AND known.revealed_at IS NOT NULL
+                           ) AS policy (rotates)
+RETURNING account_id, closed_at IS NULL AS rotates, revealed_at IS NOT NULL AS looked_at)
+SELECT count(*), array_agg(account_id ORDER BY account_id) FILTER (WHERE rotates),
+       count(*) FILTER (WHERE NOT rotates AND looked_at) FROM written
 """  # noqa: S608  # constants
 
 
-# Those of an account whose every version the person could have known is dead.
+# Those of an account whose every version the person could have known is dead. What was left by policy counts no less
+# when the account is changed later; its departure was over before.
 _PROVED: Final = """
-SELECT e.id, e.offboarding_id FROM rotation_exposure e JOIN workspace_secretversion known ON known.id = e.version_id
- WHERE e.account_id = %s AND (e.closed_at IS NULL OR e.outcome = 'risk_accepted')
+SELECT e.id, CASE WHEN e.outcome <> 'left_by_policy' THEN e.offboarding_id END
+  FROM rotation_exposure e JOIN workspace_secretversion known ON known.id = e.version_id
+ WHERE e.account_id = %s AND (e.closed_at IS NULL OR e.outcome IN ('risk_accepted', 'left_by_policy'))
    AND NOT EXISTS (
        SELECT 1 FROM workspace_secretversion v
         WHERE v.account_id = e.account_id AND v.proved_dead_at IS NULL AND v.number <= known.number
@@ -50,23 +66,29 @@ _EXPOSED: Final = "SELECT 1 FROM rotation_exposure WHERE account_id = %s AND clo
 
 @dataclass(frozen=True)
 class Opened:
-    """How much a person could have known, and the accounts whose password is changed for it."""
+    """How much a person could have known, which accounts change for it, and how many of the others they looked at."""
 
     known: int
     rotating: list[UUID]
+    left_looked_at: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.known - len(self.rotating)
 
 
 NOTHING: Final = Opened(0, [])
 
 
-def open_for(offboarding: Offboarding) -> Opened:
+def open_for(offboarding: Offboarding, *, also: Also = Also.NOTHING) -> Opened:
     """One exposure for each account the person could have known, in one statement; before their access is ended."""
     policy = RotationPolicy(offboarding.workspace.rotation_policy)
-    known, rotating = statements.rows(_OPEN, {
+    known, rotating, left_looked_at = statements.rows(_OPEN, {
         "first_key": bulk.first_key(), "workspace": offboarding.workspace_id, "offboarding": offboarding.pk,
         "users": [offboarding.user_id], "accounts": None, "now": timezone.now(), "policy": policy,
+        "also": also.value,
     })[0]  # fmt: skip
-    return Opened(known, rotating or [])
+    return Opened(known, rotating or [], left_looked_at)
 
 
 def write(known: Collection[Knowledge], **columns: Any) -> int:
@@ -135,16 +157,17 @@ def _complete(offboarding_id: UUID, actor: Actor) -> bool:
         return False
     now = timezone.now()
     if Offboarding.objects.filter(pk=offboarding_id, completed_at=None).update(completed_at=now):
-        offboarding = Offboarding.objects.select_related("workspace").get(pk=offboarding_id)
-        record_completed(offboarding, actor=actor)
+        offboarding = with_tally(Offboarding.objects.select_related("workspace")).get(pk=offboarding_id)
+        record_completed(offboarding, Tally.read(offboarding.tally), actor=actor)
     return True
 
 
-def record_completed(offboarding: Offboarding, *, actor: Actor) -> None:
-    """Append to the audit trail that nothing of an offboarding is open any more."""
+def record_completed(offboarding: Offboarding, tally: Tally, *, actor: Actor) -> None:
+    """Append to the audit trail that nothing of an offboarding is open any more, and what came of it."""
     audit.record(
-        offboarding.workspace, Verb.OFFBOARDING_COMPLETED, offboarding, actor=actor, person=str(offboarding.user_id)
-    )
+        offboarding.workspace, Verb.OFFBOARDING_COMPLETED, offboarding, actor=actor, person=str(offboarding.user_id),
+        **tally.counts(),
+    )  # fmt: skip
 
 
 def unattended() -> dict[UUID, set[UUID]]:
@@ -161,7 +184,8 @@ def unattended() -> dict[UUID, set[UUID]]:
 
 
 def _close(closing: ExposureQuerySet, outcome: Outcome, job: RotationJob, actor: Actor, **more: Any) -> int:
-    rows = list(closing.select_for_update(of=("self",)).order_by("pk").values_list("pk", "offboarding_id"))
+    found = closing.select_for_update(of=("self",)).order_by("pk").values_list("pk", "offboarding_id", "outcome")
+    rows = [(pk, None if was == Outcome.LEFT_BY_POLICY else departure) for pk, departure, was in found]
     if more:
         now = timezone.now()
         Exposure.objects.filter(pk__in=[pk for pk, _ in rows]).update(closed_at=now, outcome=outcome, **more)
@@ -176,8 +200,10 @@ def _end(rows: Sequence[tuple[UUID, UUID | None]], outcome: Outcome, job: Rotati
     return len(rows)
 
 
-def rotates(policy: RotationPolicy, item: Knowledge) -> bool:
+def rotates(policy: RotationPolicy, item: Knowledge, also: Also = Also.NOTHING) -> bool:
     """Whether a departure under this policy changes the password of the account that was known; as `_OPEN` has it."""
+    if also == Also.EVERYTHING or (also == Also.LOOKED_AT and item.revealed_at is not None):
+        return True
     match policy:
         case RotationPolicy.PRIVILEGED:
             return item.is_privileged

@@ -4,7 +4,9 @@ from typing import Final
 
 from rotation import jobs
 from rotation.departures import exposures, orphans, safeguard
+from rotation.departures.exposures import Also
 from rotation.departures.previews import Preview, preview
+from rotation.departures.standing import Tally
 from rotation.models import Exposure, Offboarding
 from workspace import access, audit, people, statements
 from workspace.audit import Actor, Verb
@@ -13,14 +15,15 @@ from workspace.errors import Refused
 from workspace.models import User, Workspace
 from workspace.models.people import HAS_ACCESS
 
-__all__ = ["Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
+__all__ = ["Also", "Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
 
 _FIRST_LOOK: Final = f"SELECT {access.HAD_ANY}, {safeguard.IS_QUIET}"
 
 
 @atomic()
-def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
-    """End a person's access now, write down what they could have known, and have it changed.
+def offboard(user: User, *, actor: Actor, cause: str, also: Also = Also.NOTHING) -> Offboarding | None:
+    """End a person's access now, write down what they could have known, and have it changed: what the workspace's
+    policy changes, and `also` what it would leave as it is.
 
     One transaction; the number of statements does not depend on the number of accounts. A person whose access
     had ended before is left as they are: the offboarding of that time is returned, None if there never was one.
@@ -34,7 +37,7 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
     offboarding = Offboarding(workspace=workspace, user=user, cause=cause[:200], actor=actor.to_json())
     had_any, is_quiet = _first_look(user, workspace)
     alone = orphans.owned_alone(user) if had_any else []
-    opened = exposures.open_for(offboarding) if had_any else exposures.NOTHING
+    opened = exposures.open_for(offboarding, also=also) if had_any else exposures.NOTHING
     people.deactivate(user, actor=actor, reason=cause)
     offboarding.hold = hold = None if is_quiet else safeguard.hold(workspace)
     offboarding.started_at = user.deactivated_at or offboarding.started_at
@@ -48,10 +51,11 @@ def offboard(user: User, *, actor: Actor, cause: str) -> Offboarding | None:
     left_alone = orphans.open_for(offboarding, alone)
     audit.record(
         workspace, Verb.OFFBOARDING_STARTED, offboarding, actor=actor, person=str(user.pk), exposures=opened.known,
-        rotations=len(opened.rotating), orphans=left_alone, hold=str(hold.pk) if hold else None,
+        rotations=len(opened.rotating), left=opened.left, left_looked_at=opened.left_looked_at, also=also.value,
+        orphans=left_alone, hold=str(hold.pk) if hold else None,
     )  # fmt: skip
     if not opened.known:
-        exposures.record_completed(offboarding, actor=actor)
+        exposures.record_completed(offboarding, Tally(), actor=actor)
     elif not opened.rotating:
         exposures.complete_if_closed(offboarding, actor=actor)
     return offboarding

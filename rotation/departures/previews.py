@@ -10,7 +10,9 @@ from uuid import UUID
 from rotation import connectors
 from rotation.departures import estimates, exposures, orphans
 from rotation.departures.estimates import Pace
+from rotation.departures.exposures import Also
 from rotation.departures.orphans import Suggestion
+from rotation.departures.standing import left_as_they_are
 from workspace import access
 from workspace.access import Knowledge
 from workspace.models import Account, ApiKey, RotationPolicy, Session, TeamMembership, User
@@ -36,6 +38,10 @@ class Known:
     consequence: Consequence
     pace: Pace | None
 
+    @property
+    def stays_though_looked_at(self) -> bool:
+        return self.consequence is Consequence.STAYS and self.revealed_at is not None
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -43,6 +49,7 @@ class Preview:
 
     user: User
     policy: RotationPolicy
+    also: Also
     known: list[Known]
     owned_alone: list[Account]
     grants: int
@@ -52,6 +59,23 @@ class Preview:
 
     def becoming(self, consequence: Consequence) -> list[Known]:
         return [item for item in self.known if item.consequence is consequence]
+
+    @property
+    def staying_looked_at(self) -> int:
+        """How many passwords stay as they are although the person looked at them."""
+        return sum(item.stays_though_looked_at for item in self.known)
+
+    @property
+    def warning(self) -> str:
+        """What goes on working for whoever knows it; empty where everything is changed."""
+        staying = len(self.becoming(Consequence.STAYS))
+        if not staying:
+            return ""
+        left = left_as_they_are(staying, self.staying_looked_at)
+        return (
+            f"Of {len(self.known)} password{'s' if len(self.known) > 1 else ''} they could have known, {left} by this"
+            f" workspace's policy ({self.policy.label.lower()}), and {'goes' if staying == 1 else 'go'} on working."
+        )
 
     @property
     def expected(self) -> timedelta | None:
@@ -67,11 +91,13 @@ class Preview:
         """The preview for programs: names of JSON, times as they are."""
         return {
             "person": self.user.user_name, "id": self.user.pk, "active": self.user.is_active, "policy": self.policy,
+            "also": self.also,
             "grants_ending": self.grants, "memberships_ending": self.memberships,
             "sessions_ending": self.sessions, "api_keys_ending": self.api_keys,
             "rotating_by_themselves": len(self.becoming(Consequence.BY_ITSELF)),
             "needing_a_person": len(self.becoming(Consequence.BY_PERSON)),
-            "staying": len(self.becoming(Consequence.STAYS)),
+            "staying": len(self.becoming(Consequence.STAYS)), "staying_looked_at": self.staying_looked_at,
+            "warning": self.warning,
             "expected_seconds": round(self.expected.total_seconds(), 1) if self.expected else None,
             "without_history": self.without_history,
             "passwords": [_record(item) for item in self.known],
@@ -94,7 +120,7 @@ class Preview:
         ]  # fmt: skip
 
 
-def preview(user: User) -> Preview:
+def preview(user: User, *, also: Also = Also.NOTHING) -> Preview:
     """What would happen if this person left now; changes nothing. A fixed number of statements."""
     known, alone = access.could_have_known(user), orphans.owned_alone(user)
     accounts = Account.objects.in_bulk([*(item.account_id for item in known), *alone])
@@ -102,9 +128,9 @@ def preview(user: User) -> Preview:
     policy = RotationPolicy(workspace.rotation_policy) if workspace else RotationPolicy.NONE
     paces = estimates.paces(workspace, [item.account_id for item in known]) if workspace and known else {}
     owned = set(alone)
-    items = (_known(item, accounts[item.account_id], policy, owned, paces) for item in known)
+    items = (_known(item, accounts[item.account_id], policy, also, owned, paces) for item in known)
     return Preview(
-        user, policy,
+        user, policy, also,
         sorted(items, key=lambda item: item.account.name.lower()),
         sorted((accounts[pk] for pk in alone), key=lambda account: account.name.lower()),
         ledger.holdings_of(user).live().filter(team=None).count(),
@@ -114,9 +140,9 @@ def preview(user: User) -> Preview:
     )  # fmt: skip
 
 
-def consequence(policy: RotationPolicy, account: Account, item: Knowledge) -> Consequence:
+def consequence(policy: RotationPolicy, account: Account, item: Knowledge, also: Also = Also.NOTHING) -> Consequence:
     """What this policy makes of an account that was known."""
-    if not exposures.rotates(policy, item):
+    if not exposures.rotates(policy, item, also):
         return Consequence.STAYS
     return Consequence.BY_ITSELF if rotates_by_itself(account) else Consequence.BY_PERSON
 
@@ -130,9 +156,9 @@ def rotates_by_itself(account: Account) -> bool:
 
 
 def _known(
-    item: Knowledge, account: Account, policy: RotationPolicy, owned: set[UUID], paces: Mapping[UUID, Pace]
+    item: Knowledge, account: Account, policy: RotationPolicy, also: Also, owned: set[UUID], paces: Mapping[UUID, Pace]
 ) -> Known:
-    becomes = consequence(policy, account, item)
+    becomes = consequence(policy, account, item, also)
     return Known(account, item.since, item.revealed_at, account.pk in owned, becomes, paces.get(account.pk))
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
+from rotation.departures.standing import Tally, with_tally
 from rotation.models import Decision, Exposure, MassRemoval, Offboarding, Outcome
 from workspace import access, audit, bulk, people
 from workspace.audit import Actor, Verb
@@ -166,11 +167,11 @@ def _workspace_of(user: User) -> Workspace:
 
 def _record_completed(offboardings: Iterable[UUID]) -> None:
     rows = Offboarding.objects.filter(pk__in=list(offboardings)).select_related("workspace").order_by("pk")
-    by_workspace: dict[Workspace, list[Offboarding]] = {}
-    for row in rows:
+    by_workspace: dict[Workspace, list[Any]] = {}
+    for row in with_tally(rows):
         by_workspace.setdefault(row.workspace, []).append(row)
     for workspace, done in by_workspace.items():
-        details = {row.pk: {"person": str(row.user_id)} for row in done}
+        details = {row.pk: {"person": str(row.user_id), **Tally.read(row.tally).counts()} for row in done}
         audit.record_each(workspace, Verb.OFFBOARDING_COMPLETED, done, actor=SWEEP, each=details)
 
 

@@ -9,7 +9,8 @@ from workspace.models import Account, Grant, SecretVersion, Team, TenantModel, T
 
 
 class Offboarding(TenantModel):
-    """One departure of one person. Complete when its last exposure is closed."""
+    """One departure of one person. Closed (`completed_at`) with its last exposure; whether all of these were proved
+    dead is told by `departures.standing`."""
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="offboardings")
     cause = models.CharField(max_length=200)
@@ -41,8 +42,8 @@ class ExposureQuerySet(TenantQuerySet["Exposure"]):
         return self.filter(closed_at=None)
 
     def unended(self) -> "ExposureQuerySet":
-        """Those whose password may be alive and is to die: open, or closed for a time on somebody's word."""
-        return self.filter(Q(closed_at=None) | Q(outcome=Outcome.RISK_ACCEPTED))
+        """Those whose password may be alive: open, accepted for a time, or left by the workspace's policy."""
+        return self.filter(Q(closed_at=None) | Q(outcome__in=(Outcome.RISK_ACCEPTED, Outcome.LEFT_BY_POLICY)))
 
 
 class Exposure(TenantModel):

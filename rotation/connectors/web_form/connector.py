@@ -1,6 +1,7 @@
 """The connector: what the browser is asked to do, and what its answers mean."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -97,6 +98,8 @@ class WebForm(Connector):
     def __init__(self, settings: TargetSettings, username: str, *, timeout: float) -> None:
         super().__init__(settings, username, timeout=timeout)
         self._browser: Browser | None = None
+        if self._target.recipe is None or self._target.recipe.logout_everywhere is None:
+            self.capabilities = replace(type(self).capabilities, closes_sessions=False)
 
     @classmethod
     def time_limit(cls, timeout: float) -> float:

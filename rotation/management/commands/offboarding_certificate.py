@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from rotation.departures import certificate
+from rotation.departures.standing import Standing
 from rotation.models import Offboarding
 from workspace import people
 from workspace.commands import WorkspaceCommand
@@ -53,11 +54,19 @@ def _summary(document: dict[str, Any]) -> dict[str, Any]:
             "account": item["name"],
             "known_version": item["known"]["version"],
             "outcome": item["outcome"],
-            "seconds": f"{item['exposure']['seconds']:.1f}",
+            "seconds": _seconds(item["exposure"]["seconds"]),
             "new_version": item["proof"]["new_version"] if item["proof"] else None,
         }
         for item in document["accounts"]
     ]
     times = {name: document[name] for name in ("access_ended_at", "completed_at")}
-    figures = {f"exposure_{name}_s": value for name, value in document["figures"]["exposure_seconds"].items()}
-    return {"person": document["person"]["userName"], **times, **figures, "accounts": accounts}
+    figures = {f"exposure_{name}_s": _seconds(span) for name, span in document["figures"]["exposure_seconds"].items()}
+    summary = document["summary"]
+    return {
+        "person": document["person"]["userName"], "state": Standing(summary["state"]).label, "result": summary["text"],
+        **times, "measured": document["figures"]["measured"], **figures, "accounts": accounts,
+    }  # fmt: skip
+
+
+def _seconds(span: float | None) -> str:
+    return "not measured" if span is None else f"{span:.1f}"

@@ -33,6 +33,7 @@ class Command(SupportCommand):
         self.present(
             {
                 "valid": True,
+                **certificate.stands(document),
                 "workspace": document["workspace"]["name"],
                 "person": document["person"]["userName"],
                 "access_ended_at": document["access_ended_at"],
