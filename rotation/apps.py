@@ -9,4 +9,4 @@ class RotationConfig(AppConfig):
 
     def ready(self) -> None:
         """What this floor knows about passwords that are shown."""
-        from rotation import doubts  # noqa: F401  # registers its finders
+        from rotation import doubts  # noqa: F401  # registers its reasons

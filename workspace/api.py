@@ -21,7 +21,7 @@ from rest_framework.views import APIView, exception_handler
 from workspace import access, keys, problems, reauthentication
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.doubts import doubt_about
+from workspace.doubts import doubt_about, with_doubts
 from workspace.errors import CerbyError, Conflict, Invalid, NotFound, Refused
 from workspace.models import Account, ApiKey, User
 
@@ -141,10 +141,9 @@ class Reveal(PrivateView):
 
     def post(self, request: Request, account_id: UUID) -> Response:
         account = _account(self.person, account_id)
-        doubt = doubt_about(account)
         secret = access.reveal(account, self.person, actor=Actor.person(self.person))
         shown: dict[str, Any] = {"username": account.username, "password": secret.reveal()}
-        if doubt is not None:
+        if (doubt := doubt_about(account)) is not None:
             shown["doubt"] = {"since": doubt.since, "text": doubt.text}
         return Response(shown)
 
@@ -191,7 +190,7 @@ def _require_proof(request: HttpRequest, sent: Any) -> None:
 
 
 def _account(person: User, account_id: UUID) -> Account:
-    account = access.listed_accounts(person).filter(pk=account_id).first()
+    account: Account | None = with_doubts(access.listed_accounts(person)).filter(pk=account_id).first()
     if account is None:
         raise NotFound("You have no access to such an account.")
     return account

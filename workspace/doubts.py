@@ -1,36 +1,53 @@
 """Whether the password that people are shown may not be the one in force. The floor that changes passwords knows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+
+from django.db.models import QuerySet, Subquery
 
 from workspace.models import Account
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """Since when, with what is said before and after the time."""
+class Reason:
+    """`since` when it holds of the outer query's account (none: it does not); what is said before and after it."""
 
-    since: datetime
+    since: Subquery
     before: str
     after: str
 
-    @property
-    def text(self) -> str:
-        return f"{self.before} {self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC{self.after}"
+
+@dataclass(frozen=True)
+class Doubt:
+    """A reason that holds of an account."""
+
+    since: datetime
+    text: str
 
 
-Finder = Callable[[Account], Doubt | None]
-_FINDERS: Final[list[Finder]] = []
+_REASONS: Final[list[Reason]] = []
 
 
-def doubts(find: Finder) -> Finder:
-    """Have `find` asked whenever a password is shown, or about to be."""
-    _FINDERS.append(find)
-    return find
+def register(*reasons: Reason) -> None:
+    """Have these looked for whenever a password is shown, or about to be; of several that hold the first is said."""
+    _REASONS.extend(reasons)
 
 
-def doubt_about(account: Account) -> Doubt | None:
-    """Why the account's stored password may not work; None where nothing is known against it."""
-    return next((found for find in _FINDERS if (found := find(account))), None)
+def with_doubts(accounts: QuerySet[Account]) -> QuerySet[Any]:
+    """The accounts as `doubt_about` takes them, in the same statement."""
+    counted: QuerySet[Any] = accounts.annotate(**{_column(n): reason.since for n, reason in enumerate(_REASONS)})
+    return counted
+
+
+def doubt_about(account: Any) -> Doubt | None:
+    """Why the password of one of `with_doubts` may not work; None where nothing is known against it."""
+    for number, reason in enumerate(_REASONS):
+        since: datetime | None = getattr(account, _column(number))
+        if since is not None:
+            return Doubt(since, f"{reason.before} {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC{reason.after}")
+    return None
+
+
+def _column(number: int) -> str:
+    return f"doubted_since_{number}"

@@ -24,7 +24,7 @@ from django_htmx.middleware import HtmxDetails
 from workspace import access, clients, invitations, keys, reauthentication, sessions
 from workspace.audit import Actor
 from workspace.crypto import Secret
-from workspace.doubts import Doubt, doubt_about
+from workspace.doubts import doubt_about, with_doubts
 from workspace.errors import CerbyError, Invalid, NotFound, Refused
 from workspace.forms import ChangePasswordForm, KeyForm, NewPasswordForm
 from workspace.models import Account, TeamMembership, User
@@ -94,8 +94,7 @@ def accounts(request: PersonRequest) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "HEAD"])
 def account(request: PersonRequest, account_id: UUID) -> HttpResponse:
-    shared = _find_account(request, account_id)
-    return _account_page(request, shared, doubt_about(shared))
+    return _account_page(request, _find_account(request, account_id))
 
 
 @page
@@ -105,13 +104,12 @@ def reveal(request: PersonRequest, account_id: UUID) -> HttpResponse:
     shared = _find_account(request, account_id)
     if request.method != "POST":  # somebody who had to sign in between, or reloads
         return redirect("web:account", account_id)
-    doubt = doubt_about(shared)  # before: what is shown afterwards may be newer, and better
     try:
         secret = access.reveal(shared, request.user, actor=Actor.person(request.user))
     except CerbyError as error:
         messages.error(request, error.detail)
         return redirect("web:account", account_id)
-    return _account_page(request, shared, doubt, secret)
+    return _account_page(request, shared, secret)
 
 
 @page
@@ -233,15 +231,13 @@ def _sessions(request: PersonRequest) -> list[dict[str, Any]]:
 
 
 def _find_account(request: PersonRequest, account_id: UUID) -> Account:
-    found = access.listed_accounts(request.user).filter(pk=account_id).first()
+    found: Account | None = with_doubts(access.listed_accounts(request.user)).filter(pk=account_id).first()
     if found is None:
         raise Http404("You have no access to such an account.")
     return found
 
 
-def _account_page(
-    request: PersonRequest, shared: Account, doubt: Doubt | None, secret: Secret | None = None
-) -> HttpResponse:
+def _account_page(request: PersonRequest, shared: Account, secret: Secret | None = None) -> HttpResponse:
     ways = list(ledger.ways(request.user, shared).reaching())
-    context = {"account": shared, "ways": ways, "secret": secret, "doubt": doubt}
+    context = {"account": shared, "ways": ways, "secret": secret, "doubt": doubt_about(shared)}
     return render(request, "web/account.html", context)
