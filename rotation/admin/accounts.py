@@ -284,7 +284,7 @@ def facts(account: Any) -> list[Fact]:
     if account.lockout_budget:
         known.append(Fact("Failed logins running", f"{account.lockout_budget} at most"))
     if account.codes_since:
-        known.append(Fact("Authenticator", f"stored {when(account.codes_since)}"))
+        known.append(Fact("Authenticator", format_html("stored {}", when(account.codes_since))))
     if account.password_excluded:
         known.append(Fact("Excluded characters", format_html("<code>{}</code>", account.password_excluded)))
     return known

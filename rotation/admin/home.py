@@ -69,11 +69,11 @@ def held_removals(request: HttpRequest) -> list[Banner]:
     held = safeguard.still_held(visitor(request).workspace).select_related("workspace")
     return [
         Banner(
-            f"{removal.removed} of {removal.people} people of {removal.workspace} were deactivated at once. Their"
+            f"{removal.left} people of {removal.workspace} were deactivated at once. Their"
             f" access has ended; rotations wait for your answer until {removal.held_until:%H:%M} UTC.",
             url(removal), "Were they meant to leave?",
         )
-        for removal in held[:BANNERS]
+        for removal in held.annotate(left=Count("offboardings__user", distinct=True))[:BANNERS]
     ]  # fmt: skip
 
 

@@ -10,11 +10,24 @@ from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from rotation.departures import returns, safeguard
+from rotation.departures.guests import EXPIRED
 from rotation.models import Decision, MassRemoval, Orphan, RotationJob
 from workspace.admin import forms
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, act, actor, bound
 from workspace.admin.history import history
-from workspace.admin.parts import NOTHING, Detail, Fact, Section, actor_of, actor_text, badge, link, when, with_actor
+from workspace.admin.parts import (
+    NOTHING,
+    Detail,
+    Fact,
+    Section,
+    actor_of,
+    actor_text,
+    badge,
+    link,
+    moment,
+    when,
+    with_actor,
+)
 
 SHOWN: Final = 200
 
@@ -28,18 +41,31 @@ class RemovalStateFilter(ChoiceFilter):
     }
 
 
-class PeopleForm(forms.ActForm):
-    """Those who left with a removal and are still out, each to be ticked off."""
+class PeopleForm(forms.TickForm):
+    """Those who left with a removal and are still out, each to be ticked off. Whom somebody here meant to leave comes
+    first, and is not ticked."""
 
-    def __init__(self, *args: Any, removal: MassRemoval, **kwargs: Any) -> None:
+    ticks = "people"
+
+    def __init__(self, *args: Any, removal: MassRemoval, tick: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         out = removal.offboardings.filter(user__is_active=False, user__purged_at=None).select_related("user")
-        latest = {row.user: row for row in out.order_by("user__user_name", "started_at")}
-        choices = [
-            (str(user.pk), f"{user} ({user.user_name}), {when(row.started_at)}: {row.cause}")
-            for user, row in latest.items()
-        ]
-        self.fields["people"] = forms.several("Let in again", choices, initial=[value for value, _ in choices])
+        rows = with_actor(out.order_by("user__user_name", "started_at"), "actor")
+        latest = sorted({row.user_id: row for row in rows}.values(), key=lambda row: not _was_meant(row))
+        choices = [(str(row.user_id), _label(row)) for row in latest]
+        self.ticked("Let in again", choices, [str(row.user_id) for row in latest if not _was_meant(row)], tick)
+
+
+def _was_meant(offboarding: Any) -> bool:
+    """Whether somebody here decided on this one departure, or its day was set long before."""
+    return offboarding.actor["kind"] in {"person", "command"} or offboarding.cause == EXPIRED
+
+
+def _label(offboarding: Any) -> str:
+    user = offboarding.user
+    text = f"{user} ({user.user_name}), left {moment(offboarding.started_at)}: {offboarding.cause}"
+    by = actor_text(offboarding.actor, offboarding.actor_name)
+    return f"{text} – not ticked: decided by {by}" if _was_meant(offboarding) else text
 
 
 @admin.register(MassRemoval)
@@ -59,7 +85,7 @@ class MassRemovalAdmin(ConsoleAdmin):
     actions_detail = ("confirm", "cancel", "let_in")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = super().get_queryset(request).annotate(people_count=Count("offboardings", distinct=True))
+        rows = super().get_queryset(request).annotate(people_count=Count("offboardings__user", distinct=True))
         return with_actor(rows, "decided_by")
 
     @admin.display(description="When", ordering="opened_at")
@@ -89,6 +115,7 @@ class MassRemovalAdmin(ConsoleAdmin):
             Fact("Noticed", when(obj.opened_at)),
             Fact("When it was noticed", f"{obj.removed} of {obj.people} people had left"),
             Fact("People by now", obj.people_count),
+            Fact("Still out", _still_out(obj)),
             Fact("Rotations held back", RotationJob.objects.filter(hold=obj, held_until__isnull=False).count()),
             Fact("Accounts without an Owner", Orphan.objects.filter(offboarding__hold=obj, settled_at=None).count()),
             Fact("Goes on by itself", NOTHING if obj.decision else when(obj.held_until)),
@@ -134,7 +161,7 @@ class MassRemovalAdmin(ConsoleAdmin):
 
     @act("Let them in again", url_path="let-in", icon="person_check", variant=ActionVariant.PRIMARY)
     def let_in(self, request: HttpRequest, removal: MassRemoval) -> Act:
-        form = PeopleForm(bound(request), removal=removal)
+        form = PeopleForm(bound(request), removal=removal, tick=request.GET.get("tick", ""))
 
         def admit(data: dict[str, Any]) -> str:
             number = returns.let_in_again(removal, data["people"], actor=actor(request))
@@ -148,8 +175,8 @@ class MassRemovalAdmin(ConsoleAdmin):
                 "Teams come back with the identity provider's next push; those made here, on the team's page."
                 " Roles, API keys and passwords of their own do not come back.",
             ),
-            warning="Untick who was meant to leave: who left shortly before is among them. Mend the cause at the"
-            " identity provider first, or it will disable them again.",
+            warning="Untick who was meant to leave: who left shortly before is among them. Who was offboarded here by"
+            " hand is not ticked. Mend the cause at the identity provider first, or it will disable them again.",
             refusal=("Call the removal off first." if removal.decision != Decision.CANCELLED else
                      "Everybody is in again." if nobody else ""),
         )  # fmt: skip
@@ -171,6 +198,12 @@ def _notice(removal: MassRemoval) -> str:
     if waits(removal):
         return "Access has ended. Rotations and hand-overs wait for your answer, or go on when the time is up."
     return ""
+
+
+def _still_out(removal: MassRemoval) -> int:
+    """How many can be let in again."""
+    out = removal.offboardings.filter(user__is_active=False, user__purged_at=None)
+    return out.values("user").distinct().count()
 
 
 def _people(removal: MassRemoval) -> Section:

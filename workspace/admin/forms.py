@@ -1,6 +1,7 @@
 """The forms of console pages: plain fields in unfold's dress, and choices that never leave one workspace."""
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar, Final
 
@@ -38,6 +39,20 @@ class ActForm(forms.Form):
         name = re.sub(r"([A-Z])", lambda match: f"_{match.group(1).lower()}", getattr(error, "field", ""))
         name = self.asked_as.get(name, name)
         self.add_error(name if name in self.fields else None, error.detail)
+
+
+class TickForm(ActForm):
+    """Has a field of many boxes, `ticks`, with links that tick all of them or none: `tick` of the page's address."""
+
+    ticks: ClassVar[str] = ""
+
+    class Media:
+        js = ("console/ticks.js",)
+
+    def ticked(self, label: str, choices: Sequence[tuple[str, str]], suggested: Sequence[str], tick: str) -> None:
+        """Add the field: all is ticked, none, or what is suggested."""
+        initial = {"all": [value for value, _ in choices], "none": []}.get(tick, suggested)
+        self.fields[self.ticks] = several(label, choices, initial=initial)
 
 
 class TypedForm(ActForm):

@@ -97,6 +97,11 @@ def when(moment: datetime | None) -> SafeString | str:
     return format_html('<time class="console-time" datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
 
 
+def moment(at: datetime) -> str:
+    """The time in plain text, for labels and sentences, which hold no markup."""
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M %Z")
+
+
 def bar(done: int, total: int) -> SafeString:
     """“3 of 12”, and how much of it that is."""
     text = f"{done} of {total}"

@@ -1,13 +1,15 @@
 """What an Owner does in the console about a removal of many people."""
 
 import pytest
+from django.utils import timezone
 
-from rotation.departures import safeguard
+from rotation.departures import guests, offboarding, safeguard
 from rotation.models import MassRemoval, Offboarding, RotationJob
 from tests.companies import TESTS, Company
 from tests.console_world import text_of
 from tests.rotation.leaving import leave, many_people, owned
 from tests.workspace.test_admin_acts import page, post
+from workspace.audit import Actor
 from workspace.models import AuditEvent, Grant, RotationPolicy, User, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +69,71 @@ def test_an_owner_calls_it_off_and_lets_the_people_in_again(acme: Company, remov
     assert Grant.objects.filter(user=out[1], ended_at=None).exists()
     assert "1 rotation begins now" in post(browser, page(removal, "confirm"))
     assert RotationJob.objects.live().count() == 1
+
+
+# Whom to let in again
+
+
+@pytest.fixture
+def called_off(acme: Company, removal: MassRemoval) -> MassRemoval:
+    """Six people left by their provider, one was offboarded by the Owner, one guest's time was over."""
+    by_hand, guest = acme.person("by-hand"), acme.person("guest")
+    offboarding.offboard(by_hand, actor=Actor.person(acme.owner), cause="Dismissed")
+    offboarding.offboard(guest, actor=guests.EXPIRY, cause=guests.EXPIRED)
+    safeguard.cancel(removal, actor=TESTS)
+    return MassRemoval.objects.get()
+
+
+def boxes(company: Company, removal: MassRemoval, tick: str = "") -> dict[str, bool]:
+    """The words beside each box, and whether it is ticked."""
+    answer = company.browser().get(page(removal, "let_in"), {"tick": tick} if tick else {})
+    field = answer.context["form"]["people"]
+    return {str(box.choice_label): box.data["selected"] for box in field.subwidgets}
+
+
+def test_whom_an_owner_offboarded_by_hand_comes_first_and_is_not_ticked(
+    acme: Company, called_off: MassRemoval
+) -> None:
+    found = boxes(acme, called_off)
+    left_alone = [text for text, ticked in found.items() if not ticked]
+    assert list(found)[:2] == left_alone
+    assert len(found) == 8
+    first, second = left_alone
+    assert "By-Hand Person (by-hand@acme.example), left 20" in first
+    assert first.endswith(" UTC: Dismissed – not ticked: decided by owner@acme.example")
+    assert second.endswith("decided by Guest expiry")
+    facts = {fact.label: fact.value for fact in acme.browser().get(page(called_off)).context["detail"].facts}
+    assert (facts["People by now"], facts["Still out"]) == (8, 8)
+
+
+def test_all_or_none_are_ticked_without_a_script_too(acme: Company, called_off: MassRemoval) -> None:
+    assert all(boxes(acme, called_off, "all").values())
+    assert not any(boxes(acme, called_off, "none").values())
+    shown = text_of(acme.browser(), page(called_off, "let_in"))
+    assert "console/ticks.js" in shown
+    assert 'href="?tick=none"' in shown
+    assert "&lt;" not in shown
+
+
+def test_who_left_twice_is_counted_once(acme: Company, called_off: MassRemoval) -> None:
+    somebody = User.objects.get(user_name="p0000@acme.example")
+    Offboarding.objects.create(
+        workspace=acme.workspace, user=somebody, cause="again", actor=TESTS.to_json(), hold=called_off
+    )
+    facts = {fact.label: fact.value for fact in acme.browser().get(page(called_off)).context["detail"].facts}
+    assert (facts["People by now"], facts["Still out"]) == (8, 8)
+    assert len(boxes(acme, called_off)) == 8
+
+
+def test_more_people_than_a_form_usually_has_are_let_in_at_once(acme: Company, called_off: MassRemoval) -> None:
+    many = many_people(acme, 1_100, start=1000)
+    User.objects.filter(pk__in=[user.pk for user in many]).update(is_active=False, deactivated_at=timezone.now())
+    Offboarding.objects.bulk_create(
+        Offboarding(workspace=acme.workspace, user=user, cause="x", actor=TESTS.to_json(), hold=called_off)
+        for user in many
+    )
+    shown = post(acme.browser(), page(called_off, "let_in"), people=[str(user.pk) for user in many])
+    assert "1100 people are in again" in shown
 
 
 def test_only_who_left_with_it_is_let_in(acme: Company, rival: Company, removal: MassRemoval) -> None:
