@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.html import format_html
 
 from rotation.admin.words import passwords_of, standing_badge
 from rotation.departures.standing import Tally, with_tally
 from rotation.models import Exposure, Offboarding
-from workspace.admin.parts import Fact, NOTHING, Section, badge, bar, link, when
+from workspace.admin.parts import NOTHING, Fact, Section, badge, link, when
 from workspace.audit import Verb
-from workspace.models import AuditEvent, Grant, Holding, Reveal, TeamMembership, User
+from workspace.models import AuditEvent, Holding, Reveal, TeamMembership, User
 from workspace.vault import ledger
 
 ASKED = Verb.PERSON_DELETION_ASKED
