@@ -33,11 +33,11 @@ screenshots: $(BUILT) ## Take pictures of the console for docs/ (needs Chromium)
 
 # Two processes unless told otherwise, each with engines of its own and whole modules, which share what they start.
 test: $(BUILT) ## Run all tests, in two processes (ARGS="tests/scim -x" SEED=1); REQUIRE_ALL=1 turns skips into failures
-	@TEST_SEED="$(SEED)" $(VENV) -m pytest $(or $(ARGS),$(TWO))
+	@TEST_SEED="$(SEED)" exec $(VENV) -m pytest $(or $(ARGS),$(TWO))
 
 drill: $(BUILT) ## Run the generated tests from a random seed, ten times as far (SEED= repeats one, EFFORT=10)
 	@TEST_SEED="$(or $(SEED),random)" TEST_EFFORT="$(or $(EFFORT),10)" \
-	  $(VENV) -m pytest -m "generated or hypothesis" $(or $(ARGS),$(TWO))
+	  exec $(VENV) -m pytest -m "generated or hypothesis" $(or $(ARGS),$(TWO))
 
 soak-rotation: $(BUILT) ## Kill workers and broker at random under rotations (SECONDS=600 ACCOUNTS=500 SEED=)
 	@SOAK_SECONDS="$(SECONDS)" SOAK_ACCOUNTS="$(ACCOUNTS)" TEST_SEED="$(or $(SEED),random)" \
