@@ -116,13 +116,11 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
         try:
             self.wishes = read(message.document())
             leaves = self.wishes.active is False or (self.wishes.active is None and leavers.says_so(message.body))
-            if leaves and self.wishes.role is Role.OWNER:
-                self._require_right_over_owners(self.wishes.role)
         except (CerbyError, SCIMException) as error:
             refusal, leaves = error, leavers.says_so(message.body)
         if leaves and self.obj.is_active:
+            self._rest = partial(self._complete, message, read, refusal, Role(self.obj.role))
             self._end_access()
-            self._rest = partial(self._complete, message, read, refusal)
         elif refusal is not None:
             raise refusal
         else:
@@ -153,14 +151,21 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
             raise leavers.AccessEnded(error) from error
 
     def _complete(
-        self, message: Message, read: Callable[[Json], UserWishes], refusal: CerbyError | SCIMException | None
+        self,
+        message: Message,
+        read: Callable[[Json], UserWishes],
+        refusal: CerbyError | SCIMException | None,
+        former: Role,
     ) -> None:
-        """Update the profile of a person who left. The role ends with the access, and no echo asks for it again.
+        """Update the profile of a person who left. Their role ended with the access, and no echo asks for it again; what
+        would make an Owner of them is refused as of anybody.
 
         What others changed since the access ended is not lost: a PATCH is then applied anew.
         """
         if refusal is not None:
             raise refusal
+        if self.wishes.role is Role.OWNER:
+            self._require_right_over_owners(self.wishes.role, former)
         self.wishes = self.wishes.without_role()
         if self._is_up_to_date():
             return
@@ -219,14 +224,14 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
         """Give a person with access this role; for one without, the profile keeps it for the day they are let in."""
         if role is None or role == self.obj.role:
             return
-        self._require_right_over_owners(role)
+        self._require_right_over_owners(role, self.obj.role)
         if self.obj.is_active:
             self.obj = people.set_role(self.obj, role, actor=self.actor)
             self.changed.add("roles")
 
-    def _require_right_over_owners(self, role: Role) -> None:
-        """Raises Refused where the role would make or unmake an Owner and the workspace says no."""
-        is_about_owners = role != self.obj.role and Role.OWNER in {role, self.obj.role}
+    def _require_right_over_owners(self, role: str, former: str) -> None:
+        """Raises Refused where a change of role would make or unmake an Owner and the workspace says no."""
+        is_about_owners = role != former and Role.OWNER in {role, former}
         if is_about_owners and not self.workspace.provider_assigns_owner:
             raise Refused(
                 "This workspace does not let the identity provider make or unmake Owners."

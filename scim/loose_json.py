@@ -12,7 +12,8 @@ UNCLEAR: Final = object()
 """Stands for a value that is given twice in one object, and not the same both times."""
 _DEPTH: Final = 100
 _DIGITS: Final = 18
-_MARKS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+# A string that is never closed is read to the end, once; the decoder refuses it.
+_MARKS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def read(body: bytes) -> Any:

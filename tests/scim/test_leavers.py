@@ -337,6 +337,13 @@ def test_sessions_end_too(okta: Provider, acme: Company, path: str) -> None:
     assert browser.get("/").status_code == 302
 
 
+def test_an_owner_who_leaves_with_an_echo_of_their_role_is_refused_nothing(okta: Provider, acme: Company) -> None:
+    second = acme.person("second", role=Role.OWNER)
+    path = f"/Users/{second.id}"
+    left = okta.put(path, {**okta.get(path).ok(), "title": "Countess", "active": False}).ok()
+    assert (left["active"], left["title"], "roles" in left) == (False, "Countess", False)
+
+
 def test_an_owner_who_leaves_by_a_document_that_makes_them_a_member_is_refused_nothing(
     okta: Provider, acme: Company
 ) -> None:
