@@ -158,6 +158,9 @@ class ProvisioningEvent(TenantModel):
         indexes = [  # what the log is filtered and searched by, each in the log's order
             models.Index(fields=["workspace", "-at"], name="provisioning_recent"),
             models.Index(fields=["workspace", "-at"], condition=Q(status__gte=400), name="provisioning_refused"),
+            models.Index(
+                fields=["workspace", "status", "-at"], condition=Q(status__gte=400), name="provisioning_refused_as"
+            ),
             models.Index(fields=["resource_id", "-at"], name="provisioning_about"),
             models.Index(fields=["token", "-at"], name="provisioning_token"),
             models.Index(fields=["request_id", "-at"], name="provisioning_request"),

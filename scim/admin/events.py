@@ -20,7 +20,8 @@ from scim import causes
 from scim.models import Operation, ProvisioningEvent, ScimToken
 from workspace.admin import search
 from workspace.admin.base import ChoiceFilter, ConsoleAdmin, visitor
-from workspace.admin.paging import LogPaginator
+from workspace.admin.history import of_request
+from workspace.admin.paging import Key, Keys, LogPaginator
 from workspace.admin.parts import NOTHING, Detail, Fact, badge, clipped, when
 from workspace.identifiers import parse_uuid
 from workspace.models import Team, User, words
@@ -33,7 +34,7 @@ class ResultFilter(ChoiceFilter):
         "done": ("Done", Q(status__lt=400)),
         "refused": ("Refused", Q(status__gte=400)),
         "token": ("Token refused", Q(status=401)),
-        "conflict": ("Name taken", Q(status__gte=400, scim_type="uniqueness")),
+        "conflict": ("Name taken", Q(status=409, scim_type="uniqueness")),
     }
 
 
@@ -171,13 +172,14 @@ class ProvisioningEventAdmin(ConsoleAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         return queryset, False  # by `search_keys`
 
-    def search_keys(self, request: HttpRequest, text: str) -> list[Q]:
+    def search_keys(self, request: HttpRequest, text: str) -> Keys:
         """What was asked for somebody, what a token did, what a request asked, and refusals by their words."""
         known, said = search.ids_of(request, text), words.having(text, "detail")
-        keys = [Q(request_id=text), *(Q(resource_id=each) for each in known), *(Q(token=each) for each in known)]
+        keys: list[Key | Q] = [Key("request_id", text)]
+        keys += [Key(column, each) for each in known for column in ("resource_id", "token_id")]
         if one := parse_uuid(text):
-            keys += [Q(pk=one), Q(request_id=one.hex)]
-        return keys if said is None else [*keys, ~Q(detail="") & Q(said)]
+            keys += [Key("id", one), Key("request_id", one.hex)]
+        return keys if said is None else [*keys, Q(status__gte=400) & ~Q(detail="") & Q(said)]
 
     @admin.display(description="When", ordering="at")
     def at_(self, event: ProvisioningEvent) -> str:
@@ -211,7 +213,7 @@ class ProvisioningEventAdmin(ConsoleAdmin):
             Fact("HTTP status", f"{obj.status} {obj.scim_type}".strip()),
             Fact("What Okta was told", obj.detail or NOTHING),
             Fact("Took", f"{obj.duration_ms} ms"),
-            Fact("Request id", obj.request_id),
+            Fact("Request id", of_request(obj.request_id)),
         ]
         if cause:
             facts += [Fact("What happened", cause.words), Fact("What to do", cause.remedy)]

@@ -22,6 +22,10 @@ class Migration(migrations.Migration):
         ),
         AddIndexConcurrently(
             model_name='provisioningevent',
+            index=models.Index(condition=models.Q(('status__gte', 400)), fields=['workspace', 'status', '-at'], name='provisioning_refused_as'),
+        ),
+        AddIndexConcurrently(
+            model_name='provisioningevent',
             index=models.Index(fields=['resource_id', '-at'], name='provisioning_about'),
         ),
         AddIndexConcurrently(

@@ -10,7 +10,7 @@ from rotation.models import Exposure, Offboarding, Orphan, RotationJob
 from rotation.states import JobState
 from scim.models import Operation, ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company
-from tests.console_world import address, plain_pages, populate
+from tests.console_world import address, plain_pages, populate, text_of
 from workspace import crypto
 from workspace.crypto import Secret
 from workspace.models import Account, AuditEvent, Grant, SecretVersion, Team, TeamMembership, User
@@ -93,3 +93,4 @@ def test_lists_take_no_more_statements_at_ten_thousand_rows(acme: Company, rival
 
     assert {name: count for name, count in many.items() if count > few[name] + 3} == {}
     assert max(many.values()) <= MOST_STATEMENTS, many
+    assert "10,000+ people" in " ".join(text_of(browser, address("workspace_user_changelist", acme)).split())

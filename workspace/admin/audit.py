@@ -2,11 +2,9 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.db.models.lookups import Exact
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
@@ -14,13 +12,13 @@ from django.utils.html import format_html
 from workspace import audit
 from workspace.admin import forms, search
 from workspace.admin.base import Act, ChoiceFilter, ConsoleAdmin, actor, bound, button_for, visitor
-from workspace.admin.history import SUBJECT_PAGES, detail_text, who
-from workspace.admin.paging import LogPaginator
+from workspace.admin.history import SUBJECT_PAGES, detail_text, of_request, who
+from workspace.admin.paging import Key, Keys, LogPaginator
 from workspace.admin.parts import NOTHING, Detail, Fact, clipped, names_of, when
 from workspace.audit import Subject, Verb, verbs
 from workspace.errors import Conflict
 from workspace.models import AuditEvent, AuditSeal, User, words
-from workspace.models.audit import MENTIONED, MENTIONS
+from workspace.models.audit import MENTIONED
 
 SUBJECTS = {
     "user": "person", "scimtoken": "SCIM token", "apikey": "API key", "rotationjob": "rotation",
@@ -38,12 +36,12 @@ class SubjectFilter(ChoiceFilter):
         "other": ("Events of earlier versions", ~Q(verb__in=[verb.value for verb in Verb])),
     }
 
-    def keys(self, request: HttpRequest) -> list[Q] | None:
+    def keys(self, request: HttpRequest) -> Keys | None:
         chosen, workspace = self.value(), visitor(request).workspace
         if chosen == "other":
-            return None if workspace is None else [Q(verb=verb) for verb in audit.unknown_verbs(workspace)]
+            return None if workspace is None else [Key("verb", verb) for verb in audit.unknown_verbs(workspace)]
         subject = next((each for each in Subject if each.value == chosen), None)
-        return [Q(verb=verb.value) for verb in subject.verbs] if subject else None
+        return [Key("verb", verb.value) for verb in subject.verbs] if subject else None
 
 
 class ActorFilter(ChoiceFilter):
@@ -56,9 +54,8 @@ class ActorFilter(ChoiceFilter):
         "command": ("Cerby support", Q(actor_kind="command")),
     }
 
-    def keys(self, request: HttpRequest) -> list[Q] | None:
-        chosen = self.conditions.get(self.value() or "")
-        return [chosen[1]] if chosen else None
+    def keys(self, request: HttpRequest) -> Keys | None:
+        return [Key("actor_kind", self.value())] if self.value() in self.conditions else None
 
 
 class PeriodForm(forms.WorkspaceForm):
@@ -98,14 +95,14 @@ class AuditEventAdmin(ConsoleAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         return queryset, False  # by `search_keys`
 
-    def search_keys(self, request: HttpRequest, text: str) -> list[Q]:
+    def search_keys(self, request: HttpRequest, text: str) -> Keys:
         """What somebody did, what was done to them, what mentions them; what was done in a request, or by support."""
         about, said = search.ids_of(request, text), words.having(text, "actor_label")
-        keys = [Q(request_id=text), *(Q(verb=verb) for verb in _happened(text))]
+        keys: list[Key | Q] = [Key("request_id", text), *(Key("verb", verb) for verb in _happened(text))]
         for known in about:
-            keys += [Q(subject_id=known), Q(actor_id=known), MENTIONS & Q(Exact(MENTIONED, str(known)))]
+            keys += [Key("subject_id", known), Key("actor_id", known), Key(MENTIONED, str(known))]
         if text.isascii() and text.isdigit() and len(text) < 19:
-            keys.append(Q(pk=int(text)))
+            keys.append(Key("id", int(text)))
         return keys if said is None else [*keys, Q(actor_kind="command") & Q(said)]
 
     @admin.display(description="When", ordering="id")
@@ -142,7 +139,7 @@ class AuditEventAdmin(ConsoleAdmin):
             Fact("Verb", format_html("<code>{}</code>", obj.verb)),
             Fact("About", self.subject(obj)),
             Fact("By", who(obj, names)),
-            Fact("Request id", _request(obj)),
+            Fact("Request id", of_request(obj.request_id)),
             *(Fact(key.replace("_", " ").capitalize(), value) for key, value in obj.detail.items()),
             Fact("Place in the chain", seal.position if seal else "not chained yet; that follows within seconds"),
             Fact("SHA-256", format_html("<code>{}</code>", bytes(seal.hash).hex()) if seal else NOTHING),
@@ -194,11 +191,3 @@ def _happened(text: str) -> list[str]:
     """The verbs that a text is a part of, in string or sentence; a string of an earlier version as it is."""
     found = [verb.value for verb in Verb if text.lower() in f"{verb.value}\n{verb.sentence.lower()}"]
     return found if found and len(text) > 2 else [text]
-
-
-def _request(event: AuditEvent) -> str:
-    """The request's id, leading to all that was done in it."""
-    if not event.request_id:
-        return NOTHING
-    page = f"{reverse('admin:workspace_auditevent_changelist')}?{urlencode({'q': event.request_id})}"
-    return format_html('<a class="console-link" href="{}">{}</a>', page, event.request_id)

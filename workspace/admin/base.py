@@ -15,7 +15,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -28,7 +28,7 @@ from unfold.enums import ActionVariant
 from workspace import audit
 from workspace.admin import files
 from workspace.admin.forms import ActForm
-from workspace.admin.paging import BoundedPaginator, ConsoleList
+from workspace.admin.paging import BoundedPaginator, ConsoleList, Keys
 from workspace.admin.parts import Detail, Section, url
 from workspace.audit import Actor, Verb
 from workspace.errors import CerbyError
@@ -117,8 +117,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ConsoleList]:
         return ConsoleList
 
-    def search_keys(self, request: HttpRequest, text: str) -> list[Q] | None:
-        """By which conditions a list is searched, each with an index; None: by `search_fields`, as Django does it."""
+    def search_keys(self, request: HttpRequest, text: str) -> Keys | None:
+        """By what a list is searched, each with an index; None: by `search_fields`, as Django does it."""
         return None
 
     # Who may

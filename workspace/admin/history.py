@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.html import format_html
 
-from workspace.admin.parts import Section, actor_text, names_of, when
+from workspace.admin.parts import NOTHING, Section, actor_text, names_of, when
 from workspace.audit import Actor, verbs
 from workspace.identifiers import parse_uuid
 from workspace.models import AuditEvent, Workspace
@@ -36,6 +38,14 @@ def history(of: Any) -> Section:
 def who(event: AuditEvent, names: Mapping[UUID, str]) -> str:
     person = names.get(event.actor_id) if event.actor_id else None
     return actor_text(Actor(event.actor_kind, event.actor_id, event.actor_label), person)
+
+
+def of_request(request_id: str) -> str:
+    """A request's id, leading to all that the audit log has of it."""
+    if not request_id:
+        return NOTHING
+    page = f"{reverse('admin:workspace_auditevent_changelist')}?{urlencode({'q': request_id})}"
+    return format_html('<a class="console-link" href="{}">{}</a>', page, request_id)
 
 
 def detail_text(detail: Mapping[str, Any], names: Mapping[UUID, str]) -> str:

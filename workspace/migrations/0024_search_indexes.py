@@ -3,6 +3,7 @@
 import django.contrib.postgres.indexes
 import django.db.models.fields.json
 import django.db.models.functions.comparison
+import django.db.models.lookups
 import workspace.models.words
 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
@@ -38,7 +39,7 @@ class Migration(migrations.Migration):
         ),
         AddIndexConcurrently(
             model_name='auditevent',
-            index=models.Index(django.db.models.functions.comparison.Coalesce(django.db.models.fields.json.KeyTextTransform('account', 'detail'), django.db.models.fields.json.KeyTextTransform('holder', 'detail'), django.db.models.fields.json.KeyTextTransform('person', 'detail'), django.db.models.fields.json.KeyTextTransform('owner', 'detail')), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('detail__has_any_keys', ['account', 'holder', 'person', 'owner'])), name='audit_mentioned'),
+            index=models.Index(django.db.models.functions.comparison.Coalesce(django.db.models.fields.json.KeyTextTransform('account', 'detail'), django.db.models.fields.json.KeyTextTransform('holder', 'detail'), django.db.models.fields.json.KeyTextTransform('person', 'detail'), django.db.models.fields.json.KeyTextTransform('owner', 'detail')), models.OrderBy(models.F('id'), descending=True), condition=models.Q(django.db.models.lookups.IsNull(django.db.models.functions.comparison.Coalesce(django.db.models.fields.json.KeyTextTransform('account', 'detail'), django.db.models.fields.json.KeyTextTransform('holder', 'detail'), django.db.models.fields.json.KeyTextTransform('person', 'detail'), django.db.models.fields.json.KeyTextTransform('owner', 'detail')), False)), name='audit_mentioned'),
         ),
         AddIndexConcurrently(
             model_name='auditevent',
