@@ -157,8 +157,9 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
         refusal: CerbyError | SCIMException | None,
         former: Role,
     ) -> None:
-        """Update the profile of a person who left. Their role ended with the access, and no echo asks for it again; what
-        would make an Owner of them is refused as of anybody.
+        """Update the profile of a person who left. Their role ended with the access, and no echo asks for it again.
+
+        What would make an Owner of them is refused as of anybody.
 
         What others changed since the access ended is not lost: a PATCH is then applied anew.
         """
