@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cerby import connections, environment
 from cerby.environment import ROOT, MailSecurity, Misconfigured, Mode
@@ -162,9 +164,10 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "cerby",
         "OPTIONS": {
-            "serializer": "workspace.throttle.Serializer",
+            "serializer": "workspace.counters.Serializer",
             "socket_timeout": 1,
             "socket_connect_timeout": 1,
+            "retry": Retry(NoBackoff(), 0),  # who counts does without Valkey rather than wait for it
         },
     }
 }

@@ -9,15 +9,13 @@ much.
 import logging
 import threading
 import time
-from functools import cache
 from uuid import UUID
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from scim.errors import ScimError
+from workspace import counters
 
 logger = logging.getLogger(__name__)
 
@@ -72,19 +70,8 @@ def _note(token_id: UUID, number: int, at_once: int) -> tuple[_Window, int]:
 
 def _tell(token_id: UUID, number: int, requests: int) -> int:
     """The requests of all processes, these included; 0 when Valkey does not answer."""
-    key = f"cerby:scim:{token_id}:{number}"
     try:
-        with _valkey().pipeline(transaction=False) as pipeline:
-            pipeline.incrby(key, requests)
-            pipeline.expire(key, WINDOW_SECONDS)
-            return int(pipeline.execute()[0])
+        return counters.count(f"scim:{token_id}:{number}", seconds=WINDOW_SECONDS, by=requests)
     except redis.RedisError as error:
         logger.warning("Requests are not counted, Valkey did not answer: %s", type(error).__name__)
         return 0
-
-
-@cache
-def _valkey() -> "redis.Redis":
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
-    )

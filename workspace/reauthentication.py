@@ -15,7 +15,7 @@ import redis
 from django import forms
 from django.http import HttpRequest
 
-from workspace import audit, second_factor, sessions, throttle
+from workspace import audit, counters, second_factor, sessions
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.errors import Refused
@@ -70,7 +70,7 @@ def _confirm(request: HttpRequest, proof: Secret, *, takes_code: bool) -> None:
 def _guesses(request: HttpRequest) -> int:
     """How often somebody tried in this session lately, this try included; counted so that tries at once count, too."""
     try:
-        return throttle.count(f"proof:{sessions.digest_of(request)}", GUESS_SECONDS)
+        return counters.count(f"proof:{sessions.digest_of(request)}", seconds=GUESS_SECONDS)
     except redis.RedisError as error:
         logger.warning("Proofs are not limited, Valkey did not answer: %s", type(error).__name__)
         return 0

@@ -19,7 +19,7 @@ from axes.helpers import get_client_cache_keys
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
-from workspace import candidates, clients
+from workspace import candidates, clients, counters
 from workspace.models import User
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ PAUSED: Final = "After several wrong attempts sign-in pauses for up to 15 minute
 COOKIE: Final = "cerby_device"
 COOKIE_AGE: Final = 180 * 24 * 3600
 _SALT: Final = "workspace.throttle"
-_DIGITS: Final = 18  # all that Valkey counts to has fewer than twenty
 
 
 class Handler(AxesCacheHandler):  # type: ignore[misc]  # django-axes is untyped
@@ -51,8 +50,8 @@ class Handler(AxesCacheHandler):  # type: ignore[misc]  # django-axes is untyped
     ) -> None:
         try:
             if request is not None and not is_known(request) and not getattr(request, "axes_locked_out", False):
-                count(_of_name(request), PAUSE_SECONDS)
-                count(_of_address(request), PAUSE_SECONDS)
+                for key in (_of_name(request), _of_address(request)):
+                    counters.count(key, seconds=PAUSE_SECONDS)
             self._count_pair(sender, credentials, request, **kwargs)
         except redis.RedisError as error:
             logger.warning("A failed sign-in was not counted, Valkey did not answer: %s", type(error).__name__)
@@ -99,32 +98,6 @@ def is_known(request: HttpRequest) -> bool:
     return bool(_device(request))
 
 
-def count(key: str, seconds: int) -> int:
-    """Count one more under a key that lapses by itself; how many there are now. What is no count is begun anew."""
-    if cache.add(key, 1, seconds):
-        return 1
-    try:
-        return cache.incr(key)
-    except ValueError:  # it lapsed between the two
-        return count(key, seconds)
-    except redis.ResponseError:
-        cache.set(key, 1, seconds)
-        return 1
-
-
-class Serializer:
-    """What the cache keeps are counts: Django's own way is pickle, which would run what somebody put into Valkey."""
-
-    def dumps(self, value: int) -> int:
-        if type(value) is not int:
-            raise TypeError("The cache keeps whole numbers, and nothing else.")
-        return value
-
-    def loads(self, data: bytes) -> int:
-        """A count; 0 for what is none, as if it had lapsed."""
-        return int(data) if data.isdigit() and len(data) <= _DIGITS else 0
-
-
 def _is_flooded(request: HttpRequest) -> bool:
     """Whether strangers tried so often that this one has to wait, too."""
     if is_known(request):
@@ -133,7 +106,7 @@ def _is_flooded(request: HttpRequest) -> bool:
         return True
     if cache.get(_of_name(request), 0) < TRIES_OF_A_NAME:
         return False
-    return not cache.add(f"{_of_name(request)}:slow", 1, SLOW_SECONDS)
+    return not counters.once(f"{_of_name(request)}:slow", seconds=SLOW_SECONDS)
 
 
 def _device(request: HttpRequest) -> str:
