@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final, TypeVar
@@ -68,6 +68,8 @@ class Attempt:
     answered: bool = False
     """Whether the target gave an answer when it was spoken to last."""
     counted_outage: bool = False
+    target_rules: str = ""
+    """What the target said, when it refused a candidate, that passwords must fit."""
 
     @property
     def job(self) -> RotationJob:
@@ -110,8 +112,16 @@ class Attempt:
     def new(self) -> Secret:
         return accounts.open_version(self.candidate)
 
-    def forget_candidate(self) -> None:
-        """Another one follows."""
+    @property
+    def policy(self) -> Policy:
+        """What a password of the account must be. Raises Invalid where the account and the target want different
+        things, or rules cannot be read."""
+        rules = f"{self.connector.capabilities.password_rules}; {self.target_rules}"
+        return Policy.of(self.account, target_rules=rules)
+
+    def forget_candidate(self, refusal: TargetError) -> None:
+        """Another one follows, which fits what the target says of itself."""
+        self.target_rules += refusal.rules
         vars(self).pop("new", None)
         self.applied = self.probed = False
 
@@ -196,8 +206,10 @@ class Attempt:
 
     def takes_anything(self) -> bool:
         """The canary: a target that takes a random password proves nothing by taking ours, or by refusing one."""
-        if self.canary_at is None and self.rejects(passwords.generate(RANDOM)):
-            self.canary_at = timezone.now()
+        if self.canary_at is None:
+            length = min(RANDOM.length, len(self.new.reveal()))  # what the target has room for
+            if self.rejects(passwords.generate(replace(RANDOM, length=length))):
+                self.canary_at = timezone.now()
         return self.canary_at is None
 
     def change(self, current: Secret | None, admin: Login | None) -> None:

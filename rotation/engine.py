@@ -22,7 +22,6 @@ from rotation.connectors.base import FailureKind, Login, TargetError
 from rotation.departures import exposures
 from rotation.jobs import Lease, Move
 from rotation.models import RotationJob
-from rotation.passwords import Policy
 from rotation.proof import Proof, prove
 from rotation.states import JobState
 from workspace import accounts, audit, statements
@@ -112,7 +111,7 @@ def _prepare(attempt: Attempt) -> None:
     if not (capabilities.self_change or capabilities.admin_reset):
         raise TargetError(FailureKind.HUMAN, f"{account} is changed by hand. Change it and enter the new one.")
     attempt.mind_time()
-    policy = Policy.of(account, target_rules=capabilities.password_rules)
+    policy = attempt.policy
     with atomic():
         accounts.lock(account)
         known = accounts.versions(account)

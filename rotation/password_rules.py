@@ -28,6 +28,8 @@ NAMED: Final = {
 NUMBERS: Final = ("minlength", "maxlength", "max-consecutive")
 CLASSES: Final = ("required", "allowed")
 LONGEST: Final = 128
+LEAST: Final = 8
+"""No target makes passwords shorter than this, whatever it says of itself; nor can an account's policy."""
 
 _SPACE: Final = re.compile(r"\s*")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z-]*")

@@ -100,10 +100,10 @@ def after_refusal(attempt: Attempt, error: TargetError) -> None:
     refusals = attempt.job.policy_refusals + 1
     if error.kind is FailureKind.POLICY and refusals < POLICY_REFUSALS:
         note = f"policy: {error.detail}"
-        attempt.forget_candidate()
+        attempt.forget_candidate(error)
         jobs.move(attempt.lease, JobState.QUEUED, note=note, candidate=None, policy_refusals=refusals)
     elif error.kind is FailureKind.POLICY:
-        attempt.forget_candidate()
+        attempt.forget_candidate(error)
         jobs.ask_human(
             attempt.lease, code=error.code, detail=error.detail, resume=JobState.QUEUED, candidate=None,
             policy_refusals=0,

@@ -65,7 +65,7 @@ def _label(offboarding: Any) -> str:
     user = offboarding.user
     text = f"{user} ({user.user_name}), left {moment(offboarding.started_at)}: {offboarding.cause}"
     by = actor_text(offboarding.actor, offboarding.actor_name)
-    return f"{text} – not ticked: decided by {by}" if _was_meant(offboarding) else text
+    return f"Not ticked, decided by {by}: {text}" if _was_meant(offboarding) else text
 
 
 @admin.register(MassRemoval)

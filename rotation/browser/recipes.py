@@ -32,7 +32,9 @@ class Visit:
             return {"outcome": "rejected"}
         part = self._recipe["change"]
         signs = {name: part.get(name) for name in ("refused", "rejected", "accepted")}
+        self._walk.chooses = True
         self._do("change", part["steps"])
+        self._walk.chooses = False
         outcome = self._walk.decide(signs, after="change")
         words = self._walk.words_of(part["refused"]) if outcome == "refused" else ""
         self._leave()

@@ -14,6 +14,7 @@ from playwright.sync_api import ElementHandle, Error, Locator, Page, Request, Re
 from playwright.sync_api import TimeoutError as TooLate
 
 from rotation.browser.addresses import host_of, origin
+from rotation.browser.typed import Typed
 
 POLL_MILLISECONDS: Final = 50
 CAPTCHA_FRAMES: Final = re.compile(
@@ -21,6 +22,7 @@ CAPTCHA_FRAMES: Final = re.compile(
     r"|//([^/]*\.)?(arkoselabs|funcaptcha)\.com/|//[^/]*\.captcha-delivery\.com/"
 )
 BADGE: Final = ".grecaptcha-badge"  # says that a site is watched; asks nothing of anybody
+NO_LIMIT: Final = 100_000
 SMALL: Final = 40  # pixels; what is smaller is a beacon
 VARIABLE: Final = re.compile(r"\{(username|current|new|totp)\}")
 SECRET: Final = re.compile(r"\{(current|new|totp)\}")
@@ -34,11 +36,14 @@ NETWORK: Final = {
 
 
 class Failed(Exception):
-    """A call that came to no yes or no. `kind` is a FailureKind, `host` whom it was about."""
+    """A call that came to no yes or no. `kind` is a FailureKind, `host` whom it was about, `rules` what the page says a
+    password must fit."""
 
-    def __init__(self, kind: str, detail: str, *, host: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, kind: str, detail: str, *, host: str = "", retry_after: float | None = None, rules: str = ""
+    ) -> None:
         super().__init__(detail)
-        self.kind, self.detail, self.host, self.retry_after = kind, detail, host, retry_after
+        self.kind, self.detail, self.host, self.retry_after, self.rules = kind, detail, host, retry_after, rules
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class Walk:
         self.traffic = Traffic()
         self._values = {name: call.get(name) or "" for name in ("username", "current", "new")}
         self._ask_code = ask_code
+        self.chooses = False
+        """Whether the form at hand sets the new password, and nothing of it was sent yet: a no is policy then."""
+        self._typed: list[Typed] = []
+        self._longest = NO_LIMIT
         self._until: float = call["until"]
         self._status, self._broken, self._going_to = 200, "", ""
         self._headers: Mapping[str, str] = {}
@@ -109,10 +118,19 @@ class Walk:
             raise self.unreachable(f"{name} could not be filled in time") from None
         except Error:
             raise self.unreachable(f"{name} could not be filled: the page changed meanwhile") from None
+        self._typed.append(Typed(element, text, template, name))
+
+    def mind_typed(self) -> None:
+        """Before a form is sent: each field still holds what was typed into it. Raises Failed."""
+        self._typed = [typed for typed in self._typed if self._holds(typed)]
+        if any(typed.is_new for typed in self._typed):
+            self.chooses = False  # from here on the site may have it
 
     def click(self, place: Mapping[str, str]) -> None:
+        target = self.only(place)
+        self.mind_typed()
         try:
-            self.only(place).click(timeout=self.left())
+            target.click(timeout=self.left())
         except TooLate:
             raise self.missing(place) from None
         except Error:
@@ -231,6 +249,22 @@ class Walk:
         except Error:  # the page is being replaced
             return False
         return any(CAPTCHA_FRAMES.search(source) for source in sources)
+
+    def _holds(self, typed: Typed) -> bool:
+        """Whether the field is there still. Raises Failed where it holds something else than was typed, or does not
+        take it: POLICY for a new password of which nothing was sent yet, since another one may fit."""
+        held = typed.look()
+        if held is None:
+            return False
+        if typed.is_password and held.longest > 0:
+            self._longest = min(self._longest, held.longest)
+        if not typed.is_new:
+            if typed.differs(held):
+                raise Failed("human", f"{typed.complaint(held)}. Nothing was sent.")
+        elif typed.differs(held) or held.unfit or len(typed.text) > self._longest:
+            limits = f"maxlength: {self._longest}; {held.limits}"
+            raise Failed("policy" if self.chooses else "unreachable", f"{typed.complaint(held)}.", rules=limits)
+        return True
 
     def _mind_origin(self, element: ElementHandle) -> None:
         frame = element.owner_frame()

@@ -48,9 +48,11 @@ class Visit:
         current = walk.page.locator(CURRENT).filter(visible=True)
         if self._count(current):
             self._type(current.first, "{current}")
+        walk.chooses = True
         for number in range(self._count(fields)):
             self._type(fields.nth(number), "{new}")
         self._send(fields.last)
+        walk.chooses = False
         complaint, is_there_still = self._complaint(), self._shows(NEW)
         if Visit(self._fresh_walk)._log_in("new", with_code=False):
             return {"outcome": "changed"}
@@ -155,6 +157,7 @@ class Visit:
     def _submit(self, field: Locator) -> None:
         """By the form's own button; by the Enter key where it has none."""
         button = self._button(field)
+        self._walk.mind_typed()
         try:
             if button is None:
                 field.press("Enter", timeout=self._walk.left())

@@ -37,13 +37,15 @@ class TargetError(CerbyError):
     `kind` AUTHENTICATION, POLICY, PERMISSION: the target said no, and nothing was changed.
     `kind` LOCKED: the target says that for now it takes no password for this login. `retry_after` if it says how long.
     `kind` HUMAN: only a person can go on (a captcha, a second factor, a login done by hand).
+    `rules`, with POLICY: what the target says that passwords must fit, in Apple's passwordrules syntax.
     """
 
-    def __init__(self, kind: FailureKind, detail: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, kind: FailureKind, detail: str, *, retry_after: float | None = None, rules: str = "") -> None:
         super().__init__(detail)
         self.code = kind.value
         self.kind = kind
         self.retry_after = retry_after
+        self.rules = rules
 
 
 def unforeseen(error: Exception) -> str:

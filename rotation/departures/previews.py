@@ -71,10 +71,10 @@ class Preview:
         staying = len(self.becoming(Consequence.STAYS))
         if not staying:
             return ""
-        left = left_as_they_are(staying, self.staying_looked_at)
+        passwords = "1 password" if len(self.known) == 1 else f"{len(self.known)} passwords"
         return (
-            f"Of {len(self.known)} password{'s' if len(self.known) > 1 else ''} they could have known, {left} by this"
-            f" workspace's policy ({self.policy.label.lower()}), and {'goes' if staying == 1 else 'go'} on working."
+            f"Of {passwords} they could have known, this workspace's policy ({self.policy.label.lower()}) has"
+            f" {left_as_they_are(staying, self.staying_looked_at)}, still good for whoever knows them."
         )
 
     @property

@@ -47,7 +47,7 @@ class TickForm(ActForm):
     ticks: ClassVar[str] = ""
 
     class Media:
-        js = ("console/ticks.js",)
+        js = (forms.Script("console/ticks.js", defer=True),)
 
     def ticked(self, label: str, choices: Sequence[tuple[str, str]], suggested: Sequence[str], tick: str) -> None:
         """Add the field: all is ticked, none, or what is suggested."""

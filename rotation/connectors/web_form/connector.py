@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings as configured
 from pydantic import AfterValidator, Field, TypeAdapter
 
+from rotation import password_rules
 from rotation.browser.addresses import PORTS, host_of, origin
 from rotation.browser.client import Answer, Browser, Chromium, NoBrowser, Silent
 from rotation.connectors.base import (
@@ -24,8 +25,10 @@ from rotation.connectors.dial import Deadline, Host
 from rotation.connectors.secrecy import clean, text_of
 from rotation.connectors.web_form.gate import Gate
 from rotation.connectors.web_form.recipe import GivenRecipe, as_json
+from rotation.password_rules import LEAST
 from workspace import host_names
 from workspace.crypto import Secret
+from workspace.errors import Invalid
 
 _HOST: Final[TypeAdapter[str]] = TypeAdapter(Host)
 CODE_SECONDS: Final = 5.0
@@ -213,11 +216,22 @@ class WebForm(Connector):
         barred = gate.refusal(answer["host"]) if answer["host"] else None
         if barred is not None:
             return barred
-        words = self._words(answer, *secrets)
-        return TargetError(FailureKind(answer["kind"]), words, retry_after=answer["retry_after"])
+        words, kind, rules = self._words(answer, *secrets), FailureKind(answer["kind"]), str(answer["rules"])
+        if kind is FailureKind.POLICY and (most := longest(rules)) < LEAST:
+            few = f"{words} It takes {most} at most, and fewer than {LEAST} are too few."
+            return TargetError(FailureKind.HUMAN, few)
+        return TargetError(kind, words, retry_after=answer["retry_after"], rules=rules)
 
     def _words(self, answer: Answer, *secrets: Secret | None) -> str:
         return clean(str(answer.get("detail", "")), *(secret.reveal() for secret in secrets if secret))
+
+
+def longest(rules: str) -> int:
+    """How many characters the site's own rules allow; as many as ever where these contradict themselves."""
+    try:
+        return password_rules.parse(rules).maxlength
+    except Invalid:
+        return password_rules.LONGEST
 
 
 def start(seconds: float) -> Browser:

@@ -43,7 +43,13 @@ def test_a_removal_that_was_a_mistake_is_called_off_and_everybody_is_in_again(
     console.press("Call it off")
     console.says("known to people who have not got these accounts back")
     console.act("Let them in again")
-    expect(console.content.get_by_role("checkbox")).to_have_count(PEOPLE)
+    boxes = console.content.get_by_role("checkbox")
+    expect(boxes).to_have_count(PEOPLE)
+    console.content.get_by_role("link", name="none", exact=True).click()
+    console.says(f"0 of {PEOPLE} are ticked.")
+    console.content.get_by_role("link", name="all", exact=True).click()
+    console.says(f"{PEOPLE} of {PEOPLE} are ticked.")
+    assert "tick=" not in console.page.url
     console.press("Let in")
     expect(console.section("People").get_by_role("link", name="in again")).to_have_count(PEOPLE)
     assert MassRemoval.objects.get(workspace=acme.workspace).decision == Decision.CANCELLED

@@ -49,6 +49,8 @@ class Site:
         self.sessions: dict[str, Session] = {}
         self.style: set[str] = set()
         self.lure = ""
+        self.attributes: dict[str, str] = {}
+        """What the fields of its forms have beside their names, by these."""
         self.log: list[str] = []
         self.hosts: list[str] = []
         self.private = dict(PRIVATE)
@@ -254,7 +256,10 @@ class Visitor(BaseHTTPRequestHandler):
 
     def form(self, action: str, *fields: str, button: str) -> str:
         token = f'<input type="hidden" name="csrf" value="{self.session.token[::-1]}">'
-        return f'<form method="post" action="{action}">{token}{"".join(fields)}<button>{button}</button></form>'
+        shown = "".join(fields)
+        for name, more in self.site.attributes.items():
+            shown = shown.replace(f'name="{name}"', f'name="{name}" {more}')
+        return f'<form method="post" action="{action}">{token}{shown}<button>{button}</button></form>'
 
     def widgets(self) -> str:
         frame = '<iframe title="captcha" width="300" height="80" src="https://{}"></iframe>'

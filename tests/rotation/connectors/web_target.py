@@ -177,5 +177,6 @@ class WebTarget:
         self.site.people.clear()
         self.site.sessions.clear()
         self.site.style.clear()
+        self.site.attributes.clear()
         with suppress(AttributeError):
             self.site.hosts.clear()

@@ -198,7 +198,7 @@ def test_what_is_changed_later_is_proved_from_then_on(known: Company) -> None:
 def test_the_preview_warns_of_what_stays_and_marks_what_was_looked_at(known: Company) -> None:
     browser = known.browser()
     act = browser.get(page(known.member, "offboard")).context["act"]
-    assert "2 left as they are (1 of them looked at) by this workspace's policy" in act.warning
+    assert "this workspace's policy (privileged accounts) has 2 left as they are (1 of them looked at)" in act.warning
     assert "Then 1 of the 3 below is changed" in " ".join(act.text)
     assert "passwords below are changed" not in " ".join(act.text)
     rows = next(section.rows for section in act.sections if section.title.startswith("Passwords"))
