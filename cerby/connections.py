@@ -44,6 +44,8 @@ _WHOLE_NUMBERS: Final = ("connect_timeout", "tcp_user_timeout", "keepalives", *(
 ))  # fmt: skip
 _DATABASE_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _REDIS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+# libpq takes ssl=true for sslmode=require, whatever sslmode says before it.
+_ALSO_CALLED: Final = {"ssl": "sslmode"}
 _REDIS_TLS: Final = {"ssl_cert_reqs", "ssl_check_hostname", *_REDIS_FILES}
 _CERTIFICATES: Final = {
     "required": "required", "cert_required": "required", "none": "none", "cert_none": "none",
@@ -199,7 +201,7 @@ def _refuse_unknown(query: dict[str, str], known: set[str], why: str = "") -> No
 
 
 def _refuse_repeated(variable: str, query: str) -> None:
-    counts = Counter(name for name, _ in parse_qsl(query, keep_blank_values=True))
+    counts = Counter(_ALSO_CALLED.get(name, name) for name, _ in parse_qsl(query, keep_blank_values=True))
     twice = [name for name, times in counts.items() if times > 1]
     if twice:
         named = twice[0] if re.fullmatch(r"[a-z_]{1,40}", twice[0]) else "a parameter"

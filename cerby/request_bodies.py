@@ -7,10 +7,10 @@ request on the connection, so that is never left over either, unless it is above
 """
 
 import codecs
+import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
-from django.conf import settings
 from django.utils.http import parse_header_parameters
 
 from workspace import request_checks
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
+_CHARSET: Final = re.compile(r'charset\s*=\s*("[^"]*"|[^;\s]*)', re.IGNORECASE)
 PIECE: Final = 64 * 1024
 CUT_OFF: Final = b"The body ended before the length that its Content-Length says.\n"
 
@@ -58,14 +59,16 @@ def _set_charset_aside(environ: "WSGIEnvironment") -> None:
         return
     except (ValueError, TypeError):  # in a parameter that is encoded as RFC 2231 has it, or nearly so
         name = "unknown"
-    if name not in {"utf-8", "ascii"}:
+    if name in {"utf-8", "ascii"}:  # by whatever name: of a form, Django takes one
+        environ["CONTENT_TYPE"] = _CHARSET.sub("charset=utf-8", content_type)
+    else:
         environ["CONTENT_TYPE"] = content_type.partition(";")[0]
         environ[request_checks.FOREIGN_CHARSET] = name
 
 
 def _length(environ: "WSGIEnvironment") -> int | None:
     """How much to read; None for a body that is not read here."""
-    limit: int = settings.SCIM_PAYLOAD_BYTES
+    limit = request_checks.limit_of(environ.get("PATH_INFO", ""))
     try:
         announced = request_checks.announced(environ)
     except ValueError:

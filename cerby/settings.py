@@ -209,6 +209,7 @@ PROVISIONING_LOG_DAYS = ENVIRONMENT.provisioning_log_days
 SCIM_REQUESTS_PER_MINUTE = ENVIRONMENT.scim_requests_per_minute
 SCIM_BULK_OPERATIONS = ENVIRONMENT.scim_bulk_operations
 SCIM_PAYLOAD_BYTES = ENVIRONMENT.scim_payload_bytes
+SCIM_PREFIX = "/scim/v2/"
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 FAILPOINTS = ENVIRONMENT.failpoints if ENVIRONMENT.mode is Mode.TEST else ""
 

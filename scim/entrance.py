@@ -1,8 +1,9 @@
 """SCIM's own way in, past what serves browsers: an identity provider has no session, cookie, form or page."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver
@@ -14,8 +15,6 @@ from workspace import request_checks
 from workspace.request_checks import Refusal
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
-
-PREFIX: Final = "/scim/v2/"
 
 
 class Refusing(Door):
@@ -35,10 +34,10 @@ def scim_first(get_response: Respond) -> Respond:
     resolver = get_resolver("scim.urls")
 
     def respond(request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(PREFIX):
+        if not request.path_info.startswith(settings.SCIM_PREFIX):
             return get_response(request)
         request.get_host()  # refuses names that are not ours, as CommonMiddleware does
-        match = request.resolver_match = resolver.resolve(request.path_info[len(PREFIX) - 1 :])
+        match = request.resolver_match = resolver.resolve(request.path_info[len(settings.SCIM_PREFIX) - 1 :])
         refusal = request_checks.length(request)
         view = _refusing(refusal) if refusal else match.func
         response: HttpResponse = view(request, *match.args, **match.kwargs)

@@ -18,6 +18,8 @@ Respond = Callable[[HttpRequest], HttpResponseBase]
 
 # In the WSGI environment of a request whose Content-Type named another character set than UTF-8.
 FOREIGN_CHARSET: Final = "cerby.foreign_charset"
+FORM_BYTES: Final = 2_621_440
+"""What Django allows a form; one that names 20,000 people is less than half of it."""
 _FORMS: Final = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
 
@@ -54,9 +56,16 @@ def announced(environ: Mapping[str, Any]) -> int | None:
     return int(text) if text else None
 
 
-def length(request: HttpRequest) -> Refusal | None:
-    """Of a body that is larger than `settings.SCIM_PAYLOAD_BYTES`, without reading it."""
+def limit_of(path: str) -> int:
+    """The largest body that an address takes, in bytes. Only a provider's token sends much; a form or an API's request
+    is read before anybody knows whose it is, so it has to be small."""
     limit: int = settings.SCIM_PAYLOAD_BYTES
+    return limit if path.startswith(settings.SCIM_PREFIX) else min(limit, FORM_BYTES)
+
+
+def length(request: HttpRequest) -> Refusal | None:
+    """Of a body that is larger than its address takes, without reading it."""
+    limit = limit_of(request.path_info)
     try:
         is_too_large = (announced(request.META) or 0) > limit
     except ValueError:

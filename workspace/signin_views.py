@@ -5,7 +5,7 @@ from typing import Any, Final
 import segno
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -36,7 +36,7 @@ class SignIn(LoginView):
     authentication_form = SignInForm
 
     def form_valid(self, form: Any) -> HttpResponse:
-        return password_passed(self.request, form.get_user(), next_page=self.get_success_url())
+        return password_passed(self.request, form.get_user(), next_page=_safe(self.request, self.get_success_url()))
 
 
 sign_in = page(SignIn.as_view())
@@ -186,15 +186,15 @@ def _code_passed(request: HttpRequest, pending: signin.Pending, by: str) -> Http
 
 
 def _arrived(request: HttpRequest, user: User, next_page: str) -> HttpResponse:
-    response = redirect(next_page)
+    response: HttpResponse = HttpResponseRedirect(next_page)
     throttle.remember(request, response, user)
     return response
 
 
 def _safe(request: HttpRequest, address: str) -> str:
-    """The address when it is one of ours, else the front page."""
+    """The address when it is one of ours, a path from the root on, else the front page."""
     ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
-    return address if ours else "/"
+    return address if ours and address.startswith("/") else "/"
 
 
 def _standing_page(request: PersonRequest, form: ReauthenticationForm) -> HttpResponse:

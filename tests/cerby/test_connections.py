@@ -173,6 +173,7 @@ def test_a_database_address_is_read_as_postgresqls_own_programs_read_it(url: str
         ("postgresql://u:hidden@h/d?sslmod=verify-full", "sslmod,"),
         ("postgresql://u:hidden@h/d?SSLMODE=verify-full", "cannot be read"),
         ("postgresql://u:hidden@h/d?sslmode=verify-full&sslmode=disable", "sslmode twice"),
+        ("postgresql://u:hidden@h/d?sslmode=verify-full&ssl=true", "sslmode twice"),
         ("postgresql://u:hidden@h/d?sslmode=hidden", "sslmode must be one of"),
         ("postgresql://u:hidden@h/d?sslmode=verify-full&sslrootcert=/hidden", "sslrootcert names a file"),
         ("postgresql://u:hidden@h/d?connect_timeout=hidden", "connect_timeout must be a whole number"),

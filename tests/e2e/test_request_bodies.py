@@ -332,6 +332,15 @@ def test_utf_8_by_its_names_is_read(server: Server, charset: str) -> None:
         assert client.get("/login/?next=%41", headers={b"Content-Type": kind}).status_code == 200
 
 
+@pytest.mark.parametrize("charset", ["utf8", "UTF-8", "us-ascii"])
+def test_a_form_in_utf_8_is_read_by_whatever_name(server: Server, acme: Company, charset: str) -> None:
+    with server.browser() as client:
+        token = client.get("/login/").cookies[next(name for name in client.cookies if name.startswith("cerby_csrf"))]
+        kind = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
+        fields = f"csrfmiddlewaretoken={token}&username={acme.member.email}&password={PASSWORD}"
+        assert client.post("/login/", content=fields, headers=kind).status_code == 302
+
+
 def test_nobody_sets_the_path_by_a_header(server: Server, acme: Company) -> None:
     for name in ("SCRIPT_NAME", "PATH_INFO"):
         sent = head(acme, f"{name}: /x", "Connection: close", method="GET", path="/scim/v2/Users?count=0")

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from tests.companies import Company
-from workspace import policy
+from workspace import policy, request_checks
 
 pytestmark = pytest.mark.django_db
 
@@ -87,3 +87,19 @@ def test_json_that_cannot_be_kept_is_a_problem(acme: Company, body: str) -> None
     sent = body.encode("utf-8", "surrogatepass")
     for client in (acme.browser(), Client(headers={"authorization": f"Bearer {acme.api_key}"})):
         refused(client.post("/api/v1/keys", sent, content_type="application/json"), 400)
+
+
+@pytest.mark.parametrize(
+    ("path", "largest"),
+    [
+        ("/scim/v2/Users", 16 * 1024 * 1024),
+        ("/login/", request_checks.FORM_BYTES),
+        ("/api/v1/keys", request_checks.FORM_BYTES),
+        ("/scim/v2", request_checks.FORM_BYTES),
+    ],
+)
+def test_only_a_provider_may_send_much(settings: Any, path: str, largest: int) -> None:
+    settings.SCIM_PAYLOAD_BYTES = 16 * 1024 * 1024
+    assert request_checks.limit_of(path) == largest
+    settings.SCIM_PAYLOAD_BYTES = 1024
+    assert request_checks.limit_of(path) == 1024

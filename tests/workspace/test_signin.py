@@ -46,6 +46,14 @@ def test_an_email_and_its_password_sign_a_person_in(acme: Company, rival: Compan
     assert Session.objects.get().user == acme.member
 
 
+@pytest.mark.parametrize("to", ["accounts", "foo", "web:profile", "javascript:alert(1)", "//evil.example/", "\\evil"])
+def test_where_a_link_leads_that_is_no_address_of_ours_nobody_is_sent(acme: Company, to: str) -> None:
+    """A word would be taken for the name of a page, and be an error after the right password."""
+    browser, answer = sign_in("member@acme.example", to=to)
+    assert answer == "/"
+    assert person_of(browser) == str(acme.member.id)
+
+
 @pytest.mark.parametrize(
     ("email", "password"),
     [("member@acme.example", "wrong"), ("nobody@acme.example", PASSWORD), ("member@acme.example\x00", PASSWORD)],
