@@ -344,12 +344,14 @@ def test_the_console_counts_no_expired_owner(acme: Company, keeper: User) -> Non
 
 
 def test_the_console_shows_no_expired_grant_as_a_way_in(acme: Company, keeper: User) -> None:
-    expire_grant(Grant.objects.get(user=keeper))
     expire_grant(acme.grant)
+    expire_grant(Grant.objects.get(user=keeper))
+    access.grant(acme.account, guest := acme.person("guest"), actor=TESTS)
+    expire(guest)
     assert "No account is within this person" in text_of(acme.browser(), f"/admin/workspace/user/{keeper.pk}/change/")
     page = text_of(acme.browser(), f"/admin/workspace/account/{acme.account.pk}/change/")
     who = page[page.index("Who can use it") :]
-    assert not re.search(r"keeper@|Operations", who[: who.index("Rotations")])
+    assert not re.search(r"Keeper|Guest Person|Operations", who[: who.index("Rotations")])
     state = text_of(acme.browser(), f"/admin/workspace/grant/{acme.grant.pk}/change/")
     assert "Expired" in state
     live = text_of(acme.browser(), "/admin/workspace/grant/?state=live")

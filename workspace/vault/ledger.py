@@ -22,6 +22,7 @@ which role, from `since` until just before `until`.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -29,6 +30,7 @@ from django.db.models.functions import Now
 
 from workspace import statements
 from workspace.models import Account, Grant, Holding, HoldingQuerySet, Team, User
+from workspace.models.people import with_access
 from workspace.vault import ledger_sql
 
 
@@ -40,9 +42,10 @@ def in_force(grant: str = "") -> Q:
 
 
 def grants_of(what: Account | Team) -> QuerySet[Grant]:
-    """The grants in force on an account, or of a team."""
+    """The grants in force on an account, or of a team, of those people who are let in."""
     named = Q(account=what) if isinstance(what, Account) else Q(team=what)
-    return Grant.objects.filter(named, in_force(), workspace_id=what.workspace_id)
+    let_in = Q(user=None) | with_access("user__")
+    return Grant.objects.filter(named, in_force(), let_in, workspace_id=what.workspace_id)
 
 
 def holdings_of(user: User) -> HoldingQuerySet:
@@ -56,7 +59,7 @@ def ways(user: User, account: Account) -> HoldingQuerySet:
     return holdings_of(user).filter(account=account).own_first()
 
 
-def holders_when_lost(grant: Grant, moment: object) -> list[UUID]:
+def holders_when_lost(grant: Grant, moment: datetime) -> list[UUID]:
     """Who held an account by this grant when it was lost at `moment`."""
     rows = Holding.objects.filter(grant=grant, since__lte=moment).exclude(left_at__lt=moment)
     return list(rows.values_list("user_id", flat=True).distinct())
