@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from rotation import jobs, risk, schedule, verification
-from rotation.departures import exposures, guests, orphans, returns, safeguard, triggers
+from rotation.departures import access_losses, exposures, guests, orphans, returns, safeguard
 from rotation.errands import each
 from workspace import audit, directory
 from workspace.models import Workspace
@@ -20,8 +20,9 @@ def once() -> None:
     """End what is past its time, settle what was lost, announce due rotations, want those that a lost race left out,
     chain new audit events, count people."""
     each(
-        guests.end_expired, triggers.settle_due, safeguard.time_out, risk.reopen_due, attend, jobs.resume_after_admin,
-        jobs.announce_due, seal_audit, directory.settle, *([upkeep] if _turn.comes() else []),
+        guests.end_expired, access_losses.settle_due, safeguard.time_out, risk.reopen_due, attend,
+        jobs.resume_after_admin, jobs.announce_due, seal_audit, directory.settle,
+        *([upkeep] if _turn.comes() else []),
     )  # fmt: skip
 
 

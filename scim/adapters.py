@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 from django_scim.exceptions import SCIMException
 
-from rotation.departures import offboarding, triggers
+from rotation.departures import offboarding
 from scim import documents, etags, leavers, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
 from scim.errors import InvalidValue
@@ -300,7 +300,7 @@ class GroupAdapter(_Resource, SCIMGroup):  # type: ignore[misc]  # django-scim2 
                 attributes=wishes.attributes, managed=True,
             )  # fmt: skip
         if wishes.members is not None:
-            self._note(triggers.set_members(self.obj, wishes.members, actor=self.actor))
+            self._note(teams.set_members(self.obj, wishes.members, actor=self.actor))
             self.obj = teams.lock(self.obj)
 
     def finish(self) -> None:
@@ -308,7 +308,7 @@ class GroupAdapter(_Resource, SCIMGroup):  # type: ignore[misc]  # django-scim2 
 
     def delete(self) -> None:
         self.changed.add("members")
-        triggers.disband(self.obj, actor=self.actor)
+        teams.disband(self.obj, actor=self.actor)
 
     def has_more_members_than(self, number: int) -> bool:
         return TeamMembership.objects.filter(team=self.obj, left_at=None)[: number + 1].count() > number
@@ -320,9 +320,9 @@ class GroupAdapter(_Resource, SCIMGroup):  # type: ignore[misc]  # django-scim2 
                 case Add():
                     self._note(teams.add_members(self.obj, ids, actor=self.actor))
                 case Remove():
-                    self._note(triggers.remove_members(self.obj, ids, actor=self.actor))
+                    self._note(teams.remove_members(self.obj, ids, actor=self.actor))
                 case _:
-                    self._note(triggers.set_members(self.obj, ids, actor=self.actor))
+                    self._note(teams.set_members(self.obj, ids, actor=self.actor))
 
     def _note(self, change: Change) -> None:
         if change.joined or change.left:

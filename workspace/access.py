@@ -20,8 +20,8 @@ from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.db.unit_of_work import atomic, savepoint
 from workspace.errors import Conflict, Invalid, NotFound, Refused
-from workspace.models import Account, Grant, GrantRole, Reveal, SecretVersion, Team, User
-from workspace.vault import ledger, ledger_sql
+from workspace.models import Account, Grant, GrantRole, LossKind, Reveal, SecretVersion, Team, User
+from workspace.vault import ledger, ledger_sql, losses
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,22 @@ def grant(
 
 
 @atomic()
-def end(live: Grant, *, actor: Actor, reason: str) -> bool:
-    """End a grant; whether that ended it: one that has ended stays as it is."""
+def end(live: Grant, *, actor: Actor, reason: str, kind: LossKind = LossKind.GRANT_ENDED) -> bool:
+    """End a grant and write down that its holders lost it; whether that ended it: one that has ended stays as it is."""
     now = timezone.now()
     ended_at = Greatest(Value(now), F("granted_at"))  # another machine's clock may be ahead of ours
     if not Grant.objects.filter(pk=live.pk, ended_at=None).update(ended_at=ended_at, end_reason=reason[:200]):
         return False
     named = {"grant": str(live.id), "holder": str(live.user_id or live.team_id)}
     audit.record(live.workspace, Verb.GRANT_ENDED, live.account, actor=actor, **named, reason=reason)
+    losses.of_grant(live, kind, actor=actor, reason=reason)
     return True
 
 
 @atomic()
 def change_role(live: Grant, role: GrantRole, *, actor: Actor) -> Grant:
-    """Another role for the same holder: the grant ends and another begins, so that the past stays as it was.
+    """Another role for the same holder: the grant ends and another begins, so that the past stays as it was. A loss is
+    written down, as with every end; of it comes nothing for who still reaches the account.
 
     Raises Refused for a grant that has ended.
     """
@@ -91,7 +93,7 @@ def change_role(live: Grant, role: GrantRole, *, actor: Actor) -> Grant:
         raise Refused(f"The grant of {live.holder} on {live.account} has ended.")
     if live.role == role:
         return live
-    end(live, actor=actor, reason=f"The role became {role.label}.")
+    end(live, actor=actor, reason=f"The role became {role.label}.", kind=LossKind.ROLE_LOST)
     return grant(live.account, live.holder, actor=actor, role=role, expires_at=live.expires_at)
 
 

@@ -3,6 +3,9 @@
 Whatever the number of members, a change is a fixed number of statements. Locks are taken in the order of
 docs/decisions.md: the team, then the people (FOR KEY SHARE, by id), then memberships. A departure holds the person FOR
 UPDATE, so that a person who is leaving can never be joined by a push that runs beside it.
+
+Whoever is left out of a team lost access to what it has: the verbs that end memberships write that down themselves
+(`workspace.vault.losses`).
 """
 
 from collections.abc import Collection
@@ -20,8 +23,9 @@ from workspace import audit, statements
 from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import already_locked, atomic, remember_locked, savepoint
 from workspace.errors import Conflict, Invalid, NotFound
-from workspace.models import Grant, Team, TeamMembership, Workspace
+from workspace.models import Grant, LossKind, Team, TeamMembership, Workspace
 from workspace.models.tenancy import TenantQuerySet
+from workspace.vault import losses
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,8 @@ def disband(team: Team, *, actor: Actor) -> frozenset[UUID]:
     team.disbanded_at = team.updated_at = now
     team.save(update_fields=["disbanded_at", "updated_at"])
     audit.record(team.workspace, Verb.TEAM_DISBANDED, team, actor=actor, memberships=len(left), grants=ended)
+    if left:
+        losses.of_team(team, LossKind.TEAM_DISBANDED, left, actor=actor)
     return left
 
 
@@ -217,6 +223,8 @@ def _changed(
             team.workspace, Verb.TEAM_MEMBERS_CHANGED, team, actor=actor,
             joined=_ids(joined), left=_ids(left), skipped=_ids(skipped),
         )  # fmt: skip
+    if left:
+        losses.of_team(team, LossKind.TEAM_LEFT, left, actor=actor)
     return Change(joined, left, skipped)
 
 

@@ -1,9 +1,8 @@
-"""The console's pages of departures, and the pages of people, teams, grants and accounts with what departures add."""
+"""The console's pages of departures, and the pages of people and accounts with what departures add."""
 
 from rotation.admin import (
     accounts,
     exposures,
-    grants,
     home,
     jobs,
     losses,
@@ -11,10 +10,8 @@ from rotation.admin import (
     orphans,
     people,
     removals,
-    teams,
 )
 
 __all__ = [
-    "accounts", "exposures", "grants", "home", "jobs", "losses", "offboardings", "orphans", "people", "removals",
-    "teams",
+    "accounts", "exposures", "home", "jobs", "losses", "offboardings", "orphans", "people", "removals",
 ]  # fmt: skip

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from rotation.departures import offboarding, triggers
+from rotation.departures import offboarding
 from rotation.models import LossKind
-from workspace import people
+from workspace import access, people
 from workspace.audit import Actor
 from workspace.db.unit_of_work import atomic
 from workspace.models import Grant, User
@@ -36,7 +36,7 @@ def _end_grant(grant_id: UUID) -> bool:
     grant = rows.filter(pk=grant_id, ended_at=None, expires_at__lte=Now()).first()
     if grant is None:
         return False
-    triggers.end_grant(grant, actor=EXPIRY, reason=EXPIRED, kind=LossKind.GRANT_EXPIRED)
+    access.end(grant, actor=EXPIRY, reason=EXPIRED, kind=LossKind.GRANT_EXPIRED)
     return True
 
 

@@ -1,11 +1,9 @@
 """The tables of departures and rotations, one module per noun."""
 
 from rotation.models.departures import (
-    AccessLoss,
     Decision,
     Exposure,
     ExposureQuerySet,
-    LossKind,
     MassRemoval,
     Offboarding,
     Orphan,
@@ -14,6 +12,7 @@ from rotation.models.departures import (
 )
 from rotation.models.rotations import RotationJob, RotationJobQuerySet, RotationStep
 from rotation.models.targets import FailedLogins, TargetHealth, Verdict, Verification
+from workspace.models import AccessLoss, LossKind
 
 __all__ = [
     "AccessLoss", "Decision", "Exposure", "ExposureQuerySet", "FailedLogins", "LossKind", "MassRemoval", "Offboarding",

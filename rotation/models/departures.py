@@ -1,11 +1,10 @@
-"""The tables of departures: what the person could have known, losses of access, removals of many people, orphans."""
+"""The tables of departures: what the person could have known, removals of many people, orphans."""
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from workspace.models import Account, Grant, SecretVersion, Team, TenantModel, TenantQuerySet, User, Workspace
+from workspace.models import AccessLoss, Account, SecretVersion, TenantModel, TenantQuerySet, User, Workspace
 
 
 class Offboarding(TenantModel):
@@ -65,7 +64,7 @@ class Exposure(TenantModel):
         Offboarding, on_delete=models.PROTECT, null=True, related_name="exposures", db_constraint=False, db_index=False
     )
     loss = models.ForeignKey(
-        "AccessLoss", on_delete=models.PROTECT, null=True, related_name="exposures", db_constraint=False, db_index=False
+        AccessLoss, on_delete=models.PROTECT, null=True, related_name="exposures", db_constraint=False, db_index=False
     )
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="exposures", db_constraint=False)
@@ -152,44 +151,6 @@ class MassRemoval(TenantModel):
 
     def __str__(self) -> str:
         return f"Removal of many people on {self.opened_at:%Y-%m-%d at %H:%M} UTC"
-
-
-class LossKind(models.TextChoices):
-    """How people lose access without leaving."""
-
-    GRANT_ENDED = "grant_ended", "A grant ended"
-    GRANT_EXPIRED = "grant_expired", "A grant expired"
-    ROLE_LOST = "role_lost", "A role on an account was lost"
-    TEAM_LEFT = "team_left", "People left a team"
-    TEAM_DISBANDED = "team_disbanded", "A team was disbanded"
-
-
-class AccessLoss(TenantModel):
-    """That people who stay lost access. Written in the act itself; what follows from it, is settled soon after.
-
-    `people` are those who lost it, or nobody: then all who were in the team at the time. Settled without anything to
-    change, the row goes; so those that are kept are the ones whose exposures say what was changed.
-    """
-
-    kind = models.CharField(max_length=14, choices=LossKind.choices)
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, related_name="+")
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, null=True, related_name="+")
-    people = ArrayField(models.UUIDField(), default=list)
-    cause = models.CharField(max_length=200)
-    actor = models.JSONField()
-    at = models.DateTimeField(default=timezone.now)
-    settled_at = models.DateTimeField(null=True)
-
-    class Meta:
-        verbose_name = "loss of access"
-        verbose_name_plural = "losses of access"
-        constraints = [
-            models.CheckConstraint(condition=Q(team__isnull=False) | Q(grant__isnull=False), name="loss_of_something")
-        ]
-        indexes = [models.Index("at", condition=Q(settled_at=None), name="loss_to_settle")]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.cause}"
 
 
 class OrphanOutcome(models.TextChoices):

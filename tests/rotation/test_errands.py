@@ -12,14 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from rotation import courier, errands, jobs
-from rotation.departures import offboarding, triggers
+from rotation.departures import access_losses, offboarding
 from rotation.models import AccessLoss, Exposure, Offboarding, Outcome, RotationJob, Verification
 from rotation.states import JobState
 from scim import tokens
 from scim.models import ScimToken
 from tests.companies import TESTS, Company
 from tests.console_world import populate
-from workspace import audit, deliveries, notices
+from workspace import audit, deliveries, notices, teams
 from workspace.audit import walks
 from workspace.models import AuditEvent, AuditWalk, Notice
 
@@ -80,8 +80,8 @@ def test_it_is_settled_when_the_departure_is_complete(acme: Company, rival: Comp
 
 
 def test_a_loss_of_access_is_told_of_too_and_settled(acme: Company, rival: Company) -> None:
-    triggers.remove_members(acme.team, [acme.member.pk], actor=TESTS)
-    triggers.settle(AccessLoss.objects.get().pk)
+    teams.remove_members(acme.team, [acme.member.pk], actor=TESTS)
+    access_losses.settle(AccessLoss.objects.get().pk)
     exposure = Exposure.objects.for_workspace(acme.workspace).get()
     assert exposure.offboarding is None
     Exposure.objects.update(opened_at=timezone.now() - timedelta(hours=30))

@@ -14,7 +14,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from rotation import connectors, engine, jobs, resolution, risk
-from rotation.departures import offboarding, orphans, safeguard, triggers
+from rotation.departures import access_losses, offboarding, orphans, safeguard
 from rotation.models import AccessLoss, Exposure, MassRemoval, Orphan, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company, company
@@ -22,7 +22,7 @@ from tests.rotation.leaving import leave, owned
 from tests.rotation.model_target import ModelConnector, Server
 from tests.rotation.running import run
 from tests.waiting import PATIENCE
-from workspace import access, people
+from workspace import access, people, teams
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.db.unit_of_work import atomic
@@ -123,7 +123,7 @@ def test_who_leaves_while_they_enter_what_they_changed_by_hand(acme: Company, sa
 def test_a_role_that_changes_beside_its_holders_departure(acme: Company, safe: Account) -> None:
     grant = Grant.objects.get(account=safe)
     said = beside_the_departure_of(
-        acme.member, lambda: triggers.change_role(grant, GrantRole.MANAGER, actor=TESTS)
+        acme.member, lambda: access.change_role(grant, GrantRole.MANAGER, actor=TESTS)
     )
     assert "has ended" in str(said)
     assert not Grant.objects.filter(account=safe, ended_at=None).exists()
@@ -131,9 +131,9 @@ def test_a_role_that_changes_beside_its_holders_departure(acme: Company, safe: A
 
 def test_a_loss_that_is_settled_beside_the_departure_of_who_lost_access(acme: Company) -> None:
     jobs.on_demand(acme.account, actor=TESTS, cause="asked for")
-    triggers.remove_members(acme.team, [acme.member.pk], actor=TESTS)
+    teams.remove_members(acme.team, [acme.member.pk], actor=TESTS)
     loss = AccessLoss.objects.get()
-    assert beside_the_departure_of(acme.member, lambda: triggers.settle(loss.pk)) is True
+    assert beside_the_departure_of(acme.member, lambda: access_losses.settle(loss.pk)) is True
     assert not AccessLoss.objects.exists()
     assert Exposure.objects.get().offboarding is not None
 

@@ -1,6 +1,6 @@
 """Grants: who was given which account, and until when."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -55,11 +55,9 @@ class ExpiryForm(forms.ActForm):
     asked_as: ClassVar[dict[str, str]] = {"expires_at": "last_day"}
 
 
+@admin.register(Grant)
 class GrantAdmin(ConsoleAdmin):
-    """Given on an account's page; ended here or there. Registered in `rotation/admin`, with what the end sets off."""
-
-    end_grant: Callable[..., bool] = staticmethod(access.end)
-    change_role: Callable[..., Grant] = staticmethod(access.change_role)
+    """Given on an account's page; ended here or there."""
 
     list_display = ("holder_name", "kind", "account", "role", "state", "granted", "until", "ended", "end_reason")
     list_filter = (GrantStateFilter, HolderFilter, GrantRoleFilter)
@@ -122,7 +120,7 @@ class GrantAdmin(ConsoleAdmin):
     @act("Change role", url_path="role", icon="shield_person")
     def role(self, request: HttpRequest, grant: Grant) -> Act:
         def change(data: dict[str, Any]) -> str:
-            new = self.change_role(grant, GrantRole(data["role"]), actor=actor(request))
+            new = access.change_role(grant, GrantRole(data["role"]), actor=actor(request))
             page.next = url(new)
             return f"{new.holder} is {new.get_role_display()} of {new.account} now."
 
@@ -151,7 +149,7 @@ class GrantAdmin(ConsoleAdmin):
     @act("End", url_path="end", icon="key_off", variant=ActionVariant.DANGER)
     def end(self, request: HttpRequest, grant: Grant) -> Act:
         def finish(data: dict[str, Any]) -> str:
-            self.end_grant(grant, actor=actor(request), reason=data["reason"] or ENDED_HERE)
+            access.end(grant, actor=actor(request), reason=data["reason"] or ENDED_HERE)
             return f"{grant.holder} no longer has access to {grant.account} by this grant."
 
         return Act(

@@ -1,6 +1,6 @@
 """Teams: who is in them, and which accounts they reach. Those that Okta pushes are read-only here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -68,10 +68,9 @@ class RemovalForm(forms.ActForm):
         self.fields["members"] = forms.choice("Person", members.order_by("user_name"))
 
 
+@admin.register(Team)
 class TeamAdmin(ConsoleAdmin):
-    """A team's page: members, accounts, history. Registered in `rotation/admin`, with what a removal sets off."""
-
-    remove_members: Callable[..., Any] = staticmethod(teams.remove_members)
+    """A team's page: members, accounts, history."""
 
     list_display = ("display_name", "members", "accounts", "provider", "pushed", "state")
     list_filter = (TeamStateFilter, TeamManagedFilter)
@@ -168,7 +167,7 @@ class TeamAdmin(ConsoleAdmin):
     @act("Remove member", url_path="members/remove", icon="person_remove")
     def remove_member(self, request: HttpRequest, team: Team) -> Act:
         def remove(data: dict[str, Any]) -> str:
-            self.remove_members(team, [data["members"].pk], actor=actor(request))
+            teams.remove_members(team, [data["members"].pk], actor=actor(request))
             return f"{data['members']} is no longer in {team}."
 
         form = RemovalForm(bound(request), team=team, initial={"members": request.GET.get("person", "")})

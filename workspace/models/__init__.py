@@ -12,6 +12,7 @@ from workspace.models.accounts import (
 from workspace.models.audit import AuditEvent, AuditSeal, AuditWalk
 from workspace.models.directory import DirectoryChange, DirectoryMark
 from workspace.models.holdings import Holding, HoldingQuerySet
+from workspace.models.losses import AccessLoss, LossKind
 from workspace.models.notices import (
     CHOSEN_KINDS,
     Delivery,
@@ -28,6 +29,7 @@ from workspace.models.tenancy import RotationPolicy, TenantModel, TenantQuerySet
 
 __all__ = [
     "CHOSEN_KINDS",
+    "AccessLoss",
     "Account",
     "ApiKey",
     "AuditEvent",
@@ -43,6 +45,7 @@ __all__ = [
     "GrantRole",
     "Holding",
     "HoldingQuerySet",
+    "LossKind",
     "Notice",
     "NoticeKind",
     "NoticeSettings",

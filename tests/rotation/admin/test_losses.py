@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from rotation.departures import triggers
+from rotation.departures import access_losses
 from rotation.models import AccessLoss
 from tests.companies import TESTS, Company
 from tests.console_world import text_of
@@ -22,7 +22,7 @@ def test_what_an_owner_takes_in_the_console_sets_off_the_same(acme: Company, set
     shown = text_of(acme.browser(), page(acme.team, "remove_member"))
     assert "is changed soon after, as this workspace has it: privileged accounts" in shown
     post(acme.browser(), page(acme.team, "remove_member"), members=str(acme.member.pk))
-    triggers.settle_due()
+    access_losses.settle_due()
     loss = AccessLoss.objects.get()
     assert loss.actor["id"] == str(acme.owner.pk)
     shown = text_of(acme.browser(), page(loss))

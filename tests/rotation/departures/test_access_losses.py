@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from rotation import sweep
-from rotation.departures import exposures, offboarding, triggers
+from rotation.departures import access_losses, exposures, offboarding
 from rotation.models import AccessLoss, Exposure, LossKind, Offboarding, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
@@ -33,12 +33,12 @@ def policy(company: Company, chosen: RotationPolicy) -> None:
 
 
 def remove(company: Company, *users: User) -> None:
-    triggers.remove_members(company.team, [user.pk for user in users or (company.member,)], actor=TESTS)
+    teams.remove_members(company.team, [user.pk for user in users or (company.member,)], actor=TESTS)
 
 
 def settled() -> list[tuple[str, str]]:
     """What is open after the sweep: who, and which account."""
-    triggers.settle_due()
+    access_losses.settle_due()
     return [(row.user.user_name, row.account.name) for row in Exposure.objects.open().order_by("account__name")]
 
 
@@ -55,11 +55,11 @@ def lose(company: Company, how: str) -> None:
         case "left the team":
             remove(company)
         case "set without":
-            triggers.set_members(company.team, [], actor=TESTS)
+            teams.set_members(company.team, [], actor=TESTS)
         case "disbanded":
-            triggers.disband(company.team, actor=TESTS)
+            teams.disband(company.team, actor=TESTS)
         case "the team's grant ended":
-            triggers.end_grant(company.grant, actor=TESTS, reason="over")
+            access.end(company.grant, actor=TESTS, reason="over")
         case "over SCIM":
             path = f"/scim/v2/Groups/{company.team.pk}"
             gone = {"op": "remove", "path": f'members[value eq "{company.member.pk}"]'}
@@ -99,7 +99,7 @@ def test_who_reaches_the_account_by_another_way_sets_off_nothing(acme: Company, 
 
 def test_each_of_two_ways_that_end_together_is_no_way_out(acme: Company) -> None:
     mine = access.grant(acme.account, acme.member, actor=TESTS)
-    triggers.end_grant(mine, actor=TESTS, reason="over")
+    access.end(mine, actor=TESTS, reason="over")
     remove(acme)
     assert settled() == [("member@acme.example", "Router")]
     assert RotationJob.objects.count() == 1
@@ -107,14 +107,14 @@ def test_each_of_two_ways_that_end_together_is_no_way_out(acme: Company) -> None
 
 def test_a_grant_that_ends_takes_its_holder_only(acme: Company) -> None:
     grant = own(acme)
-    triggers.end_grant(grant, actor=TESTS, reason="over")
+    access.end(grant, actor=TESTS, reason="over")
     assert settled() == [("member@acme.example", "Own")]
 
 
 def test_a_grant_ends_once(acme: Company) -> None:
     grant = own(acme)
     for _ in range(2):
-        triggers.end_grant(grant, actor=TESTS, reason="over")
+        access.end(grant, actor=TESTS, reason="over")
     assert AccessLoss.objects.count() == 1
 
 
@@ -145,7 +145,7 @@ def test_privileged_accounts_are_changed_unless_a_workspace_says_otherwise(acme:
 def test_without_an_account_to_change_nothing_is_written_down(acme: Company) -> None:
     crew = teams.create(acme.workspace, "No accounts", actor=TESTS)
     teams.add_members(crew, [acme.member.pk], actor=TESTS)
-    triggers.remove_members(crew, [acme.member.pk], actor=TESTS)
+    teams.remove_members(crew, [acme.member.pk], actor=TESTS)
     assert not AccessLoss.objects.exists()
 
 
@@ -162,7 +162,7 @@ def test_who_is_given_it_back_in_time_sets_off_nothing(acme: Company, settings: 
     settings.ACCESS_LOSS_SECONDS = 60
     remove(acme)
     teams.add_members(acme.team, [acme.member.pk], actor=TESTS)
-    assert triggers.settle_due() == 0  # it is not time yet
+    assert access_losses.settle_due() == 0  # it is not time yet
     settings.ACCESS_LOSS_SECONDS = 0
     assert settled() == []
 
@@ -191,7 +191,7 @@ def test_a_removal_moments_before_the_departure_rotates_once(acme: Company, sett
 
 def test_a_departure_after_the_loss_was_settled_is_satisfied_by_the_same_job(acme: Company) -> None:
     remove(acme)
-    triggers.settle_due()
+    access_losses.settle_due()
     leave(acme.member)
     assert RotationJob.objects.count() == 1
     assert Exposure.objects.open().count() == 2
@@ -200,14 +200,14 @@ def test_a_departure_after_the_loss_was_settled_is_satisfied_by_the_same_job(acm
 
 def test_a_departure_after_the_password_was_changed_finds_nothing_to_change(acme: Company) -> None:
     remove(acme)
-    triggers.settle_due()
+    access_losses.settle_due()
     acme.account.versions.update(proved_dead_at=timezone.now())
     assert offboarding.offboard(acme.member, actor=TESTS, cause="left").exposures.count() == 0  # type: ignore[union-attr]
 
 
 def test_losing_the_same_knowledge_twice_is_one_exposure(acme: Company) -> None:
     remove(acme)
-    triggers.settle_due()
+    access_losses.settle_due()
     teams.add_members(acme.team, [acme.member.pk], actor=TESTS)
     remove(acme)
     assert settled() == [("member@acme.example", "Router")]
@@ -215,30 +215,30 @@ def test_losing_the_same_knowledge_twice_is_one_exposure(acme: Company) -> None:
 
 def test_a_demotion_keeps_reach_and_sets_off_nothing(acme: Company) -> None:
     grant = own(acme)
-    owner = triggers.change_role(grant, GrantRole.OWNER, actor=TESTS)
-    lower = triggers.change_role(owner, GrantRole.COLLABORATOR, actor=TESTS)
+    owner = access.change_role(grant, GrantRole.OWNER, actor=TESTS)
+    lower = access.change_role(owner, GrantRole.COLLABORATOR, actor=TESTS)
     assert (lower.role, Grant.objects.filter(account=grant.account).count()) == (GrantRole.COLLABORATOR, 3)
     assert settled() == []
 
 
 def test_a_role_that_is_lost_with_the_account_counts(acme: Company) -> None:
-    grant = triggers.change_role(own(acme), GrantRole.OWNER, actor=TESTS)
-    triggers.end_grant(grant, actor=TESTS, reason="over", kind=LossKind.ROLE_LOST)
+    grant = access.change_role(own(acme), GrantRole.OWNER, actor=TESTS)
+    access.end(grant, actor=TESTS, reason="over", kind=LossKind.ROLE_LOST)
     assert settled() == [("member@acme.example", "Own")]
 
 
 def test_the_exposure_begins_when_access_ended(acme: Company) -> None:
     remove(acme)
     AccessLoss.objects.update(at=timezone.now() - timedelta(minutes=5))
-    triggers.settle_due()
+    access_losses.settle_due()
     assert timezone.now() - Exposure.objects.get().opened_at >= timedelta(minutes=5)
 
 
 def test_a_loss_is_settled_once_by_two_sweeps(acme: Company) -> None:
     remove(acme)
     loss = AccessLoss.objects.get()
-    assert triggers.settle(loss.pk)
-    assert not triggers.settle(loss.pk)
+    assert access_losses.settle(loss.pk)
+    assert not access_losses.settle(loss.pk)
     assert Exposure.objects.count() == 1
 
 
@@ -250,23 +250,23 @@ def test_statements_of_a_push_do_not_grow_with_members(acme: Company, django_ass
         access.grant(account, acme.team, actor=TESTS)
     teams.add_members(acme.team, [user.pk for user in people], actor=TESTS)
     with django_assert_max_num_queries(12) as many:
-        triggers.set_members(acme.team, [acme.member.pk], actor=TESTS)
+        teams.set_members(acme.team, [acme.member.pk], actor=TESTS)
     with django_assert_max_num_queries(20) as settling_many:
-        assert triggers.settle_due() == 1
+        assert access_losses.settle_due() == 1
     assert Exposure.objects.open().count() == 11 * 1_000
     assert RotationJob.objects.count() == 11
     RotationJob.objects.update(state=JobState.DONE)  # a rotation that is under way already costs a few more
     with django_assert_max_num_queries(12) as one:
-        triggers.set_members(acme.team, [], actor=TESTS)
+        teams.set_members(acme.team, [], actor=TESTS)
     with django_assert_max_num_queries(20) as settling_one:
-        assert triggers.settle_due() == 1
+        assert access_losses.settle_due() == 1
     assert len(many) == len(one)
     assert len(settling_many) == len(settling_one)
 
 
 def test_an_exposure_of_a_loss_closes_with_its_rotation(acme: Company) -> None:
     remove(acme)
-    triggers.settle_due()
+    access_losses.settle_due()
     job = RotationJob.objects.get()
     acme.account.versions.update(proved_dead_at=timezone.now())
     assert exposures.close_proved(job, actor=TESTS) == 1
@@ -275,7 +275,7 @@ def test_an_exposure_of_a_loss_closes_with_its_rotation(acme: Company) -> None:
 
 def test_a_loss_stays_within_its_workspace(acme: Company, rival: Company) -> None:
     remove(acme)
-    triggers.settle_due()
+    access_losses.settle_due()
     for change in ({"workspace": rival.workspace}, {"team": rival.team}):
         with pytest.raises(IntegrityError), transaction.atomic():
             AccessLoss.objects.update(**change)
@@ -284,6 +284,6 @@ def test_a_loss_stays_within_its_workspace(acme: Company, rival: Company) -> Non
         workspace=acme.workspace, kind=LossKind.TEAM_LEFT, team=acme.team, people=[rival.member.pk], cause="forged",
         actor=Actor.system("x").to_json(),
     )  # fmt: skip
-    triggers.settle_due()
+    access_losses.settle_due()
     assert not Exposure.objects.filter(user=rival.member).exists()
     assert not RotationJob.objects.filter(workspace=rival.workspace).exists()
