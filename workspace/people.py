@@ -1,7 +1,7 @@
-"""Verbs on people: provision, update_profile, set_role, set_expiry, deactivate, reactivate, ask_deletion,
-purge.
+"""Verbs on people: provision, update_profile, set_role, set_expiry, reactivate, delist, ask_deletion.
 
-Everything that takes a person's access away locks the person's row first, then the memberships and grants.
+A person's access is ended by `rotation.departures.offboarding.offboard`, their data by `scim.erasure.purge`. Everything
+that takes access away locks the person's row first, then the memberships and grants.
 """
 
 import re
@@ -17,14 +17,13 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, UNUSABLE_PASSW
 from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
-from psycopg.types.json import Jsonb
 
 from workspace import audit, statements
 from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import already_locked, atomic, change, remember_locked, savepoint
 from workspace.errors import Conflict, Invalid, NotFound, Refused
 from workspace.identifiers import parse_uuid
-from workspace.models import ApiKey, RecoveryCode, Role, Session, TotpDevice, User, Workspace
+from workspace.models import Role, User, Workspace
 
 _KNOWN: Final = """WHERE workspace_id = %s AND purged_at IS NULL
     AND (lower(user_name) = lower(%s) OR (external_id <> '' AND external_id = %s)) FOR UPDATE"""
@@ -131,7 +130,7 @@ def provision(
     """
     now = timezone.now()
     user = User(workspace=workspace, role=role, provisioned_at=now if managed else None, created_at=now)
-    user.password = _no_password()
+    user.password = no_password()
     _write(user, profile, now)
     audit.record(workspace, Verb.PERSON_PROVISIONED, user, actor=actor, managed=managed)
     return user
@@ -181,30 +180,6 @@ def set_expiry(user: User, expires_at: datetime | None, *, actor: Actor) -> User
         statements.update(user, "expires_at", "updated_at")
         until = expires_at.isoformat() if expires_at else None
         audit.record(user.workspace, Verb.PERSON_EXPIRY_SET, user, actor=actor, until=until)
-    return user
-
-
-@atomic()
-def deactivate(user: User, *, actor: Actor, reason: str) -> User | None:
-    """End a person's access: password, second factor, sessions, API keys, memberships, grants, workspace role.
-
-    Returns the fresh row, or None when the access had ended before. Callers that owe more than this (exposures,
-    rotations) are in `rotation.departures.offboarding`, which is what entry points call.
-    """
-    user = lock(user)
-    if not user.is_active:
-        return None
-    now = timezone.now()
-    former_role = user.role
-    user.is_active, user.deactivated_at, user.deactivated_by = False, now, actor.to_json()
-    user.role, user.updated_at = Role.MEMBER, now
-    user.password = _no_password()  # ends links and sessions bound to it too: who comes back is invited anew
-    # What the provider sent of the role that ends goes too.
-    user.attributes = {name: value for name, value in user.attributes.items() if name != "roles"}
-    ended = _end_access(user, reason)
-    audit.record(
-        user.workspace, Verb.PERSON_DEACTIVATED, user, actor=actor, former_role=former_role, reason=reason, **ended
-    )
     return user
 
 
@@ -261,32 +236,6 @@ def ask_deletion(user: User, *, actor: Actor) -> None:
     audit.record(user.workspace, Verb.PERSON_DELETION_ASKED, user, actor=actor)
 
 
-@atomic()
-def purge(user: User, *, actor: Actor) -> dict[str, int]:
-    """Delete a disabled person's data for good and leave a pseudonym, so that history still adds up.
-
-    Returns what went, by name. Raises Refused for a person who still has access.
-    """
-    user = lock(user)
-    if user.is_active:
-        raise Refused(f"{user.user_name} still has access. Offboard the person first.")
-    gone = {
-        "API keys": ApiKey.objects.filter(user=user).delete()[0],
-        "sessions": Session.objects.filter(user=user).delete()[0],
-        "second factors": TotpDevice.objects.filter(user=user).delete()[0],
-        "recovery codes": RecoveryCode.objects.filter(user=user).delete()[0],
-        "profile attributes": sum(1 for name in COLUMNS if getattr(user, name)) + len(user.attributes),
-    }
-    for name in COLUMNS:
-        setattr(user, name, "")
-    user.user_name, user.attributes, user.provisioned_at, user.adopted_at = f"purged-{user.id}", {}, None, None
-    user.password = _no_password()
-    user.purged_at = user.updated_at = timezone.now()
-    user.save()
-    audit.record(user.workspace, Verb.PERSON_PURGED, user, actor=actor)
-    return gone
-
-
 def _with_teams(rest: str, params: Mapping[str, Any]) -> list[User]:
     return read_with_teams(statements.rows(f"SELECT {WITH_TEAMS} FROM workspace_user AS t {rest}", params))  # noqa: S608  # constants
 
@@ -306,35 +255,6 @@ def _only(found: list[User], workspace: Workspace, user_id: UUID) -> User:
         raise NotFound(f"No user in this workspace has the id {user_id}.")
     found[0].workspace = workspace
     return found[0]
-
-
-# All kinds of access in one statement, and how many of each ended.
-_END_ACCESS: Final = """
-WITH person AS (UPDATE workspace_user SET is_active = false, deactivated_at = %(now)s, deactivated_by = %(by)s,
-                       role = %(role)s, password = %(password)s, attributes = %(attributes)s, updated_at = %(now)s
-                 WHERE id = %(user)s),
-     sessions AS (DELETE FROM workspace_session WHERE user_id = %(user)s RETURNING 1),
-     api_keys AS (UPDATE workspace_apikey SET revoked_at = %(now)s
-                   WHERE user_id = %(user)s AND revoked_at IS NULL RETURNING 1),
-     memberships AS (UPDATE workspace_teammembership SET left_at = greatest(%(now)s, joined_at)
-                      WHERE user_id = %(user)s AND left_at IS NULL RETURNING 1),
-     grants AS (UPDATE workspace_grant SET ended_at = greatest(%(now)s, granted_at), end_reason = %(reason)s
-                 WHERE user_id = %(user)s AND ended_at IS NULL RETURNING 1),
-     second_factors AS (DELETE FROM workspace_totpdevice WHERE user_id = %(user)s RETURNING confirmed),
-     recovery_codes AS (DELETE FROM workspace_recoverycode WHERE user_id = %(user)s RETURNING 1)
-SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM memberships),
-       (SELECT count(*) FROM grants), (SELECT count(*) FROM second_factors WHERE confirmed)
-"""
-
-
-def _end_access(user: User, reason: str) -> dict[str, int]:
-    """Save the disabled person and end whatever let them in; how many of each kind ended."""
-    values = {
-        "user": user.pk, "now": user.deactivated_at, "by": Jsonb(user.deactivated_by), "role": user.role,
-        "password": user.password, "attributes": Jsonb(user.attributes), "reason": reason[:200],
-    }  # fmt: skip
-    ended = statements.rows(_END_ACCESS, values)[0]
-    return dict(zip(("sessions", "api_keys", "memberships", "grants", "second_factors"), ended, strict=True))
 
 
 def changes(user: User, profile: Profile) -> list[str]:
@@ -400,7 +320,7 @@ def _limit(column: str) -> int:
     return limit
 
 
-def _no_password() -> str:
+def no_password() -> str:
     """What nobody's password has for a hash: as Django's `set_unusable_password`, which takes longer to be random."""
     return UNUSABLE_PASSWORD_PREFIX + secrets.token_urlsafe(UNUSABLE_PASSWORD_SUFFIX_LENGTH)
 

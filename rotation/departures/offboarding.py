@@ -8,14 +8,14 @@ from rotation.departures.exposures import Also
 from rotation.departures.previews import Preview, preview
 from rotation.departures.standing import Tally
 from rotation.models import Exposure, Offboarding
-from workspace import access, audit, people, statements
+from workspace import access, audit, deactivation, people, statements
 from workspace.audit import Actor, Verb
 from workspace.db.unit_of_work import append, atomic
 from workspace.errors import Refused
 from workspace.models import User, Workspace
 from workspace.models.people import HAS_ACCESS
 
-__all__ = ["Also", "Preview", "offboard", "preview", "purge", "refuse_while_exposed"]
+__all__ = ["Also", "Preview", "offboard", "preview", "refuse_while_exposed"]
 
 _FIRST_LOOK: Final = f"SELECT {access.HAD_ANY}, {safeguard.IS_QUIET}"
 
@@ -38,7 +38,7 @@ def offboard(user: User, *, actor: Actor, cause: str, also: Also = Also.NOTHING)
     had_any, is_quiet = _first_look(user, workspace)
     alone = orphans.owned_alone(user) if had_any else []
     opened = exposures.open_for(offboarding, also=also) if had_any else exposures.NOTHING
-    people.deactivate(user, actor=actor, reason=cause)
+    deactivation.deactivate(user, actor=actor, reason=cause)
     offboarding.hold = hold = None if is_quiet else safeguard.hold(workspace)
     offboarding.started_at = user.deactivated_at or offboarding.started_at
     offboarding.completed_at = None if opened.known else offboarding.started_at  # nothing known leaves nothing to do
@@ -59,14 +59,6 @@ def offboard(user: User, *, actor: Actor, cause: str, also: Also = Also.NOTHING)
     elif not opened.rotating:
         exposures.complete_if_closed(offboarding, actor=actor)
     return offboarding
-
-
-@atomic()
-def purge(user: User, *, actor: Actor, despite_exposures: bool = False) -> dict[str, int]:
-    """Delete a person's data for good, at the customer's request. Raises Refused while exposures are open."""
-    if not despite_exposures:
-        refuse_while_exposed(user)
-    return people.purge(user, actor=actor)
 
 
 def refuse_while_exposed(user: User) -> None:

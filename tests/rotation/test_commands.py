@@ -10,7 +10,7 @@ from rotation.states import JobState
 from tests.companies import TESTS, Company
 from tests.terminal import run
 from tests.workspace import strangers
-from workspace import people
+from workspace import deactivation
 from workspace.models import AuditEvent, RotationPolicy
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ def test_offboarding_twice_is_once(acme: Company) -> None:
 
 
 def test_a_person_disabled_before_offboardings_were_kept_is_left_as_they_are(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     answer = run("offboard", "acme", "member@acme.example", "--cause", "left")
     assert (answer.code, answer.data["offboarding"]) == (0, None)
 

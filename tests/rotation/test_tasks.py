@@ -12,7 +12,7 @@ from rotation.models import Exposure, Outcome, RotationJob
 from rotation.states import JobState
 from tests.companies import TESTS, Company
 from tests.rotation.model_target import ModelConnector, Server
-from workspace import access, accounts, people, teams
+from workspace import access, accounts, deactivation, teams
 from workspace.crypto import Secret
 from workspace.errors import NotFound
 from workspace.models import Account, AuditEvent, Grant, GrantRole, Reveal, SecretVersion, User
@@ -262,6 +262,6 @@ def test_where_the_target_can_be_asked_the_answer_is_proved(
 
 
 def test_a_person_without_access_has_no_tasks(acme: Company, owner: User, job: RotationJob) -> None:
-    people.deactivate(owner, actor=TESTS, reason="left")
+    deactivation.deactivate(owner, actor=TESTS, reason="left")
     owner.refresh_from_db()
     assert not manual.waiting_for(owner).exists()

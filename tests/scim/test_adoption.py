@@ -9,7 +9,7 @@ from tests.companies import TESTS, Company
 from tests.console_world import text_of
 from tests.scim.test_users import OKTA_OFF, create_body, operation, send
 from tests.workspace.test_admin_acts import page
-from workspace import people
+from workspace import deactivation, people
 from workspace.models import AuditEvent, User
 from workspace.people import Profile
 
@@ -65,7 +65,7 @@ def test_a_person_whom_okta_made_is_not_adopted(acme: Company) -> None:
 
 
 def test_a_create_revives_and_adopts_who_was_here_and_left(acme: Company, local: User) -> None:
-    people.deactivate(local, actor=TESTS, reason="left")
+    deactivation.deactivate(local, actor=TESTS, reason="left")
     body = create_body("grace", userName="grace@acme.example")
     assert send(acme.okta(), "POST", "/Users", body).data["id"] == str(local.pk)
     local.refresh_from_db()

@@ -17,7 +17,7 @@ from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import support, text_of
 from tests.terminal import Answer, run
 from tests.workspace.test_admin_acts import page, post
-from workspace import people
+from workspace import deactivation
 from workspace.audit import Actor
 from workspace.errors import Conflict, Refused
 from workspace.models import AuditEvent, User
@@ -162,7 +162,7 @@ def test_the_code_is_stored_as_a_keyed_digest_of_its_own_claim(acme: Company) ->
 def test_only_an_owner_with_access_can_ask(acme: Company, rival: Company, who: str) -> None:
     second = acme.person("second", role="owner")
     if who == "disabled":
-        people.deactivate(second, actor=TESTS, reason="left")
+        deactivation.deactivate(second, actor=TESTS, reason="left")
     asker = {"member": acme.member, "support": support(), "rival": rival.owner, "disabled": second}[who]
     with pytest.raises(Refused, match="no Owner of this workspace"):
         claims.ask(token_of(acme), User.objects.get(pk=asker.pk), actor=TESTS)

@@ -14,7 +14,7 @@ from scim.models import ScimToken
 from tests.companies import TESTS, Company
 from tests.console_world import grow, support, text_of
 from tests.scim.test_users import create_body, send
-from workspace import people
+from workspace import deactivation
 from workspace.audit import Actor
 from workspace.models import User
 
@@ -144,7 +144,7 @@ def test_a_token_whose_maker_left_is_warned_of(acme: Company) -> None:
     leaver = acme.person("second", role="owner")
     tokens.issue(acme.workspace, "of the leaver", actor=Actor.person(leaver))
     assert "issued by somebody who left" not in text_of(acme.browser(), PAGE)
-    people.deactivate(leaver, actor=TESTS, reason="left")
+    deactivation.deactivate(leaver, actor=TESTS, reason="left")
     assert "“of the leaver” was issued by somebody who left" in text_of(acme.browser(), PAGE)
 
 

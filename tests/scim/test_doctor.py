@@ -16,7 +16,7 @@ from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company
 from tests.scim.test_users import create_body, send
 from tests.waiting import PATIENCE
-from workspace import notices, people, teams
+from workspace import deactivation, notices, teams
 from workspace.audit import Actor
 from workspace.models import Notice, User
 
@@ -57,7 +57,7 @@ def test_tokens_are_looked_at(acme: Company, rival: Company) -> None:
 def test_a_token_whose_maker_left_is_wrong(acme: Company, rival: Company) -> None:
     tokens.issue(acme.workspace, "by the owner", actor=Actor.person(acme.owner))
     assert not any("left" in found for _, found in findings(acme, "token"))
-    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.owner, actor=TESTS, reason="left")
     assert (Level.WRONG, "“by the owner” was issued by somebody who left") in findings(acme, "token")
 
 
@@ -133,7 +133,7 @@ def test_a_purged_persons_name_is_in_no_event(acme: Company, rival: Company) -> 
     for company in (acme, rival):
         taken = f"member@{company.workspace.slug}.example"
         send(company.okta(), "POST", "/Users", create_body("member", userName=taken))
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     gone = erasure.purge(User.objects.get(pk=acme.member.pk), actor=TESTS)
     assert gone["log details"] == 1
     kept = {event.workspace.slug: event.detail for event in ProvisioningEvent.objects.all()}

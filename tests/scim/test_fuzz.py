@@ -20,7 +20,7 @@ from tests.generators import examples
 from tests.scim.dialects.http import ERROR
 from tests.scim.requests import Request, fitting, wild
 from tests.scim.rows import digest
-from workspace import people
+from workspace import deactivation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.generated, generators.timeout(1200)]
 
@@ -39,7 +39,7 @@ class Surface:
 
     def __init__(self, acme: Company, rival: Company) -> None:
         leaver, foreign = acme.person("leaver"), rival.person("leaver")
-        people.deactivate(leaver, actor=TESTS, reason="left")
+        deactivation.deactivate(leaver, actor=TESTS, reason="left")
         self.token = acme.scim_token
         self.ids = {
             "«person»": str(acme.member.pk), "«leaver»": str(leaver.pk), "«team»": str(acme.team.pk),

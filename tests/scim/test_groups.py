@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from scim.models import ProvisioningEvent
 from tests.companies import TESTS, Company
 from tests.scim.test_users import send
-from workspace import access, people, teams
+from workspace import access, deactivation, teams
 from workspace.models import AuditEvent, Team, TeamMembership, User
 
 pytestmark = pytest.mark.django_db
@@ -95,14 +95,14 @@ def test_a_batch_of_strangers_only_is_refused(acme: Company, rival: Company) -> 
 
 
 def test_a_disabled_person_joins_no_team(acme: Company, crowd: list[str]) -> None:
-    people.deactivate(User.objects.get(pk=crowd[0]), actor=TESTS, reason="left")
+    deactivation.deactivate(User.objects.get(pk=crowd[0]), actor=TESTS, reason="left")
     patch(acme, acme.team.id, {"op": "add", "path": "members", "value": [{"value": crowd[0]}, {"value": crowd[1]}]})
     assert members(str(acme.team.id)) == {str(acme.member.id), crowd[1]}
 
 
 def test_a_push_of_disabled_people_alone_is_answered_and_written_down(acme: Company, crowd: list[str]) -> None:
     """It was sent before the deactivation and came after it: nothing is left to do, and a refusal would be retried."""
-    people.deactivate(User.objects.get(pk=crowd[0]), actor=TESTS, reason="left")
+    deactivation.deactivate(User.objects.get(pk=crowd[0]), actor=TESTS, reason="left")
     answer = patch(acme, acme.team.id, {"op": "add", "path": "members", "value": [{"value": crowd[0]}]})
     assert (answer.status_code, members(str(acme.team.id))) == (200, {str(acme.member.id)})
     event = ProvisioningEvent.objects.for_workspace(acme.workspace).latest("at")

@@ -23,7 +23,7 @@ from tests.companies import TESTS, Company
 from tests.generators import examples
 from tests.scim.requests import FILTERS, FOREIGN, OWN, Request, fitting, wild
 from tests.scim.rows import digest
-from workspace import people
+from workspace import deactivation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.generated, generators.timeout(900)]
 
@@ -42,7 +42,7 @@ class Neighbours:
         self.rival = rival.workspace
         leaver, foreign = acme.person("leaver"), rival.person("leaver")
         for gone in (leaver, foreign):
-            people.deactivate(gone, actor=TESTS, reason="left")
+            deactivation.deactivate(gone, actor=TESTS, reason="left")
         token = ScimToken.objects.get(workspace=rival.workspace).pk
         own = [acme.member.pk, leaver.pk, acme.team.pk]
         theirs: list[UUID] = [rival.member.pk, foreign.pk, rival.team.pk, token, rival.account.pk]

@@ -18,7 +18,7 @@ from scim.models import ScimToken, SwitchOff
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import everything_of, support, text_of
 from tests.scim.test_users import create_body, send
-from workspace import access, people
+from workspace import access, deactivation
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import AuditEvent, Role, Team, User
@@ -38,7 +38,7 @@ def connected(acme: Company, rival: Company) -> list[User]:
         User.objects.filter(workspace=company.workspace, user_name__startswith="okta").update(role=Role.MEMBER)
         make_local(company)
     gone = User.objects.get(workspace=acme.workspace, user_name="okta2@acme.example")
-    people.deactivate(gone, actor=TESTS, reason="left")
+    deactivation.deactivate(gone, actor=TESTS, reason="left")
     return list(User.objects.filter(workspace=acme.workspace, user_name__startswith="okta").order_by("user_name"))
 
 
@@ -143,7 +143,7 @@ def test_the_last_owner_stays_when_who_asked_is_gone(acme: Company, connected: l
     second = acme.person("second", role=Role.OWNER)
     User.objects.filter(workspace=acme.workspace).update(provisioned_at=acme.owner.created_at)
     started = start(acme, "disable")
-    people.deactivate(acme.owner, actor=Actor.person(second), reason="left")
+    deactivation.deactivate(acme.owner, actor=Actor.person(second), reason="left")
     finish(started)
     assert list(User.objects.filter(workspace=acme.workspace, is_active=True)) == [second]
     assert User.objects.get(pk=second.pk).is_owner

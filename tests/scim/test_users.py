@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 
 from rotation.models import Offboarding
+from scim import erasure
 from tests.companies import TESTS, Company
-from workspace import access, people
+from workspace import access, deactivation
 from workspace.models import Grant, Role, Session, User
 
 pytestmark = pytest.mark.django_db
@@ -341,8 +342,8 @@ def test_start_index_below_one_is_clamped_and_count_zero_asks_for_the_total(acme
 
 
 def test_a_purged_person_is_gone_for_the_provider_and_the_name_is_free(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
-    people.purge(User.objects.get(pk=acme.member.pk), actor=TESTS)
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
+    erasure.purge(User.objects.get(pk=acme.member.pk), actor=TESTS)
 
     assert send(acme.okta(), "GET", f"/Users/{acme.member.id}").status_code == 404
     again = send(acme.okta(), "POST", "/Users", create_body("member"))

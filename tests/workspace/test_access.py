@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from tests.companies import TESTS, Company
-from workspace import access, accounts, people, teams
+from workspace import access, accounts, deactivation, teams
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import Conflict, Invalid, NotFound
@@ -82,7 +82,7 @@ def test_no_access_no_reveal(acme: Company, rival: Company) -> None:
     for user in (acme.owner, rival.member):
         with pytest.raises(NotFound):
             access.reveal(acme.account, user, actor=TESTS)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     with pytest.raises(NotFound):
         access.reveal(acme.account, acme.member, actor=TESTS)
     assert not Reveal.objects.exists()
@@ -152,7 +152,7 @@ def test_access_ends_although_another_machines_clock_was_ahead(acme: Company) ->
     ahead = timezone.now() + timedelta(seconds=30)
     Grant.objects.update(granted_at=ahead)
     TeamMembership.objects.update(joined_at=ahead)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     direct.refresh_from_db()
     assert direct.ended_at == ahead
     access.end(acme.grant, actor=TESTS, reason="x")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import pages, support, text_of
-from workspace import access, audit, invitations, people, teams
+from workspace import access, audit, deactivation, invitations, people, pseudonymisation, teams
 from workspace.audit import Actor, Verb
 from workspace.crypto import Secret
 from workspace.models import AuditEvent, Grant, Role, Team, TeamMembership, User
@@ -112,8 +112,8 @@ def test_looking_at_a_page_changes_nothing(acme: Company) -> None:
 
 def test_the_list_shows_who_was_disabled_when_and_by_whom(acme: Company) -> None:
     by_owner, by_okta = acme.person("one"), acme.person("two")
-    people.deactivate(by_owner, actor=Actor.person(acme.owner), reason="left")
-    people.deactivate(by_okta, actor=Actor("token", None, "Okta production"), reason="left")
+    deactivation.deactivate(by_owner, actor=Actor.person(acme.owner), reason="left")
+    deactivation.deactivate(by_okta, actor=Actor("token", None, "Okta production"), reason="left")
     shown = text_of(acme.browser(), "/admin/workspace/user/?state=disabled")
     assert "by owner@acme.example" in shown
     assert "by Okta production (SCIM token)" in shown
@@ -122,7 +122,7 @@ def test_the_list_shows_who_was_disabled_when_and_by_whom(acme: Company) -> None
 
 
 def test_support_staff_are_not_named_to_a_customer(acme: Company) -> None:
-    people.deactivate(acme.member, actor=Actor.person(support()), reason="asked to")
+    deactivation.deactivate(acme.member, actor=Actor.person(support()), reason="asked to")
     for path in ("/admin/workspace/user/", page(acme.member), "/admin/workspace/auditevent/"):
         shown = text_of(acme.browser(), path)
         assert "Cerby support" in shown
@@ -142,8 +142,8 @@ def test_people_are_found_by_state_role_and_source(acme: Company) -> None:
 
 
 def test_deleted_people_are_listed_only_when_asked_for(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
-    people.purge(acme.member, actor=TESTS)
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
+    pseudonymisation.pseudonymise(acme.member, actor=TESTS)
     assert "purged-" not in text_of(acme.browser(), "/admin/workspace/user/")
     assert "purged-" in text_of(acme.browser(), "/admin/workspace/user/?state=deleted")
     assert "deleted for good" in text_of(acme.browser(), page(acme.member))
@@ -200,7 +200,7 @@ def test_nobody_changes_their_own_role(acme: Company) -> None:
 
 
 def test_a_person_is_reactivated_empty_handed(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     assert "Nothing they had comes back" in text_of(acme.browser(), page(acme.member, "reactivate"))
     post(acme.browser(), page(acme.member, "reactivate"))
     acme.member.refresh_from_db()
@@ -228,7 +228,7 @@ def test_an_invitation_link_asks_for_a_proof(acme: Company, proof: dict[str, str
 
 
 def test_a_disabled_person_is_not_invited(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     assert "is disabled and cannot be invited" in post(acme.browser(), page(acme.member, "invite"), proof=PASSWORD)
     assert not AuditEvent.objects.filter(verb="person.invited").exists()
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import text_of, told_something
-from workspace import deliveries, people, webhooks
+from workspace import deactivation, deliveries, webhooks
 from workspace.models import Delivery, Notice, NoticeSettings, Role, WebhookEndpoint
 
 pytestmark = pytest.mark.django_db
@@ -92,7 +92,7 @@ def test_an_endpoint_whose_secret_a_leaver_saw_says_so(acme: Company) -> None:
     endpoint, second = endpoint_of(acme), acme.person("second", role=Role.OWNER)
     browser = acme.browser(second)
     assert "no Owner any more" not in text_of(browser, page("webhookendpoint_change", endpoint))
-    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.owner, actor=TESTS, reason="left")
     assert "no Owner any more" in text_of(browser, page("webhookendpoint_change", endpoint))
 
 

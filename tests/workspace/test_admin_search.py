@@ -11,7 +11,7 @@ from scim.models import ProvisioningEvent, ScimToken
 from tests.companies import TESTS, Company
 from tests.console_world import support, text_of
 from tests.scim.test_users import OKTA_OFF, send
-from workspace import access, audit, people
+from workspace import access, audit, deactivation, pseudonymisation
 from workspace.audit import Actor, Verb
 from workspace.models import AuditEvent, GrantRole
 
@@ -88,7 +88,7 @@ def test_an_act_is_found_by_its_verb_its_sentence_and_its_number(acme: Company) 
 def test_what_support_did_is_found_by_its_reason(acme: Company, rival: Company) -> None:
     for company in (acme, rival):
         actor = Actor.command("offboard", operator="sam", reason="ticket 4711")
-        people.deactivate(company.member, actor=actor, reason="left")
+        deactivation.deactivate(company.member, actor=actor, reason="left")
     events = found(acme.browser(), "ticket 4711")
     assert verbs(events) == {"person.deactivated"}
     assert {event.workspace_id for event in events} == {acme.workspace.pk}
@@ -105,8 +105,8 @@ def test_a_search_goes_with_the_filters_and_with_another_order(acme: Company) ->
 
 
 def test_a_purged_person_is_found_by_the_pseudonym_alone(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
-    people.purge(acme.member, actor=TESTS)
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
+    pseudonymisation.pseudonymise(acme.member, actor=TESTS)
     assert found(acme.browser(), "member@acme.example") == []
     assert "person.purged" in verbs(found(acme.browser(), f"purged-{acme.member.pk}"))
     assert "person.purged" in verbs(found(acme.browser(), acme.member.pk))

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from tests.companies import PASSWORD, TESTS, Company
 from tests.workspace import strangers
-from workspace import access, accounts, keys, people
+from workspace import access, accounts, deactivation, keys
 from workspace.crypto import Secret
 from workspace.models import ApiKey, Reveal
 
@@ -184,7 +184,7 @@ def test_without_a_valid_key_every_address_is_a_401(acme: Company, route: str, c
 def test_a_disabled_persons_key_and_session_are_a_401_at_once(acme: Company, route: str) -> None:
     clients = [program(acme), acme.browser(acme.member)]
     assert [client.get("/api/v1/me").status_code for client in clients] == [200, 200]
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     for client in clients:
         assert client.get(strangers.address(route, acme)).status_code == 401
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from tests.companies import PASSWORD, TESTS, Company
 from tests.terminal import run
-from workspace import audit, people
+from workspace import audit, deactivation, pseudonymisation
 from workspace.audit import Verb
 from workspace.models import AuditEvent, AuditSeal
 
@@ -73,8 +73,8 @@ def test_a_link_taken_out_breaks_the_chain(acme: Company) -> None:
 
 
 def test_the_trail_of_a_purged_person_names_a_pseudonym_only(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
-    gone = people.purge(acme.member, actor=TESTS)
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
+    gone = pseudonymisation.pseudonymise(acme.member, actor=TESTS)
     assert gone["API keys"] == 1
     acme.member.refresh_from_db()
     assert (acme.member.user_name, acme.member.email) == (f"purged-{acme.member.id}", "")

@@ -12,7 +12,7 @@ from scim import doctor
 from tests.authenticator import Authenticator
 from tests.companies import TESTS, Company
 from tests.console_world import text_of
-from workspace import break_glass, people, second_factor
+from workspace import break_glass, deactivation, second_factor
 from workspace.models import AuditEvent, Role, User
 
 pytestmark = pytest.mark.django_db
@@ -107,4 +107,4 @@ def test_the_provider_may_end_the_last_owners_access_all_the_same(acme: Company)
     Authenticator.of(acme.owner)
     assert acme.okta().delete(f"/scim/v2/Users/{acme.owner.pk}").status_code == 204
     assert not User.objects.get(pk=acme.owner.pk).is_active
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")

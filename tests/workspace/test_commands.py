@@ -21,7 +21,7 @@ from tests.console_world import everything_of, populate
 from tests.terminal import our_commands, run, support_commands
 from tests.waiting import PATIENCE
 from tests.workspace import strangers
-from workspace import audit, people
+from workspace import audit, deactivation, people
 from workspace.commands import WorkspaceCommand
 from workspace.models import AuditEvent, Role, User, Workspace
 from workspace.people import Profile
@@ -107,7 +107,7 @@ def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", sorted(support_commands()))
 def test_acme_sees_and_changes_nothing_of_rivals(acme: Company, rival: Company, name: str) -> None:
-    people.deactivate(rival.member, actor=TESTS, reason="left")  # so that a purge would find it easy
+    deactivation.deactivate(rival.member, actor=TESTS, reason="left")  # so that a purge would find it easy
     before = strangers.everything(rival)
     answer = run(name, *TOWARDS_RIVAL[name](rival))
 
@@ -152,7 +152,7 @@ def test_a_dry_run_changes_nothing_and_tells_nobody(acme: Company, name: str) ->
     Authenticator.of(acme.member)
     arguments = DESTRUCTIVE[name](acme)
     if name == "purge_user":
-        people.deactivate(User.objects.get(pk=str(arguments[1])), actor=TESTS, reason="left")
+        deactivation.deactivate(User.objects.get(pk=str(arguments[1])), actor=TESTS, reason="left")
     before = everything_of(acme)
     answer = run(name, *arguments, "--dry-run")
     assert (answer.code, answer.data["dry_run"]) == (0, True)
@@ -258,7 +258,7 @@ def test_the_invitation_link_is_shown_on_demand_and_works(acme: Company) -> None
 
 
 def test_a_disabled_person_does_not_become_an_owner(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     answer = run("set_workspace_owner", "acme", "member@acme.example", "--show-link")
     assert (answer.code, "disabled" in answer.said) == (1, True)
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tests.companies import TESTS, Company
-from workspace import deliveries, notices, people, webhooks
+from workspace import deactivation, deliveries, notices, people, webhooks
 from workspace.errors import Refused
 from workspace.models import Account, Delivery, Notice, NoticeSettings, Role, WebhookEndpoint
 
@@ -52,7 +52,7 @@ def test_owners_and_endpoints_of_the_workspace_are_told_and_nobody_else(acme: Co
 
 def test_an_owner_without_an_address_or_access_is_not_written_to(acme: Company) -> None:
     gone, silent = acme.person("gone", role=Role.OWNER), acme.person("silent", role=Role.OWNER)
-    people.deactivate(gone, actor=TESTS, reason="left")
+    deactivation.deactivate(gone, actor=TESTS, reason="left")
     type(silent).objects.filter(pk=silent.pk).update(email="")
     tell(acme)
     deliveries.dispatch()

@@ -15,7 +15,7 @@ from django.utils import timezone
 from tests import generators
 from tests.companies import TESTS, Company, company
 from tests.generators import EFFORT
-from workspace import directory, erasure, migrations, people, statements, teams
+from workspace import deactivation, directory, erasure, migrations, people, pseudonymisation, statements, teams
 from workspace.models import DirectoryChange, DirectoryMark, User, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -79,15 +79,15 @@ def test_pages_are_exact_whatever_happens_in_whatever_order(acme: Company, rival
     dice = generators.dice(number)
 
     def leave(user: User) -> None:
-        people.deactivate(user, actor=TESTS, reason="left")
+        deactivation.deactivate(user, actor=TESTS, reason="left")
         people.delist(user, actor=TESTS)
 
     def come_back(user: User) -> None:
         people.reactivate(user, actor=TESTS)
 
     def be_purged(user: User) -> None:
-        people.deactivate(user, actor=TESTS, reason="left")
-        people.purge(user, actor=TESTS)
+        deactivation.deactivate(user, actor=TESTS, reason="left")
+        pseudonymisation.pseudonymise(user, actor=TESTS)
 
     for _ in range(12):
         hire(dice.choice([acme.workspace, rival.workspace, None]), dice.randrange(6))
@@ -155,7 +155,7 @@ def test_what_is_rolled_back_was_never_in_the_directory(acme: Company) -> None:
 
 def test_an_update_that_keeps_somebody_listed_notes_nothing(acme: Company) -> None:
     directory.settle()
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     User.objects.update(updated_at=timezone.now())
     assert not DirectoryChange.objects.exists()
 
@@ -200,7 +200,7 @@ def test_pages_are_exact_in_every_snapshot_while_people_come_and_go() -> None:
         while not over.is_set():
             (user,) = hire(acme.workspace, 1)
             if dice.random() < 0.7:
-                people.deactivate(user, actor=TESTS, reason="left")
+                deactivation.deactivate(user, actor=TESTS, reason="left")
                 people.delist(user, actor=TESTS)
 
     def settle(_: int) -> None:

@@ -9,7 +9,7 @@ from django.apps import apps
 from tests.companies import TESTS, Company
 from tests.console_world import everything_of, populate
 from tests.terminal import run
-from workspace import erasure, people
+from workspace import deactivation, erasure
 from workspace.errors import Refused
 from workspace.models import AuditEvent, User, Workspace
 
@@ -23,7 +23,7 @@ OF_NOBODY |= {f"axes.{name}" for name in ("AccessAttempt", "AccessAttemptExpirat
 
 def emptied(company: Company) -> None:
     for user in User.objects.filter(workspace=company.workspace, is_active=True):
-        people.deactivate(user, actor=TESTS, reason="the customer left")
+        deactivation.deactivate(user, actor=TESTS, reason="the customer left")
 
 
 def test_every_table_leads_to_a_workspace_or_is_known_to_belong_to_nobody(acme: Company) -> None:

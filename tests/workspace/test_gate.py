@@ -14,7 +14,7 @@ from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import address, object_pages, plain_pages, populate, support
 from tests.waiting import PATIENCE
 from tests.workspace import strangers
-from workspace import people, second_factor
+from workspace import deactivation, people, second_factor
 from workspace.models import Reveal, Role, User
 
 pytestmark = pytest.mark.django_db
@@ -180,7 +180,7 @@ def test_the_database_notes_since_when_somebody_is_an_owner(acme: Company) -> No
 
 def test_who_returns_as_an_owner_has_a_new_week(acme: Company) -> None:
     overdue(acme.owner)
-    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.owner, actor=TESTS, reason="left")
     back = people.reactivate(acme.owner, actor=TESTS)
     people.set_role(back, Role.OWNER, actor=TESTS)
     assert not second_factor.is_overdue(User.objects.get(pk=back.pk))

@@ -9,7 +9,7 @@ from django.test import Client
 from tests.authenticator import Authenticator
 from tests.companies import TESTS, Company
 from tests.console_world import support
-from workspace import access, accounts, invitations, people, second_factor
+from workspace import access, accounts, deactivation, invitations, people, second_factor
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.errors import NotFound, Refused
@@ -50,7 +50,7 @@ def test_it_dies_with_the_owners_access(acme: Company) -> None:
     """Somebody who knows that they will leave must not keep a way in."""
     user, second = newcomer(acme), acme.person("second", role=Role.OWNER)
     link, others = (invitations.invite(user, actor=Actor.person(owner)) for owner in (acme.owner, second))
-    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.owner, actor=TESTS, reason="left")
     assert not works(user, link)
     assert Client().get(link).status_code == 404
     assert works(user, others)
@@ -61,7 +61,7 @@ def test_it_dies_with_the_owners_access(acme: Company) -> None:
 def test_it_stays_dead_when_the_owner_returns(acme: Company) -> None:
     user = newcomer(acme)
     link = invitations.invite(user, actor=Actor.person(acme.owner))
-    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.owner, actor=TESTS, reason="left")
     people.set_role(people.reactivate(acme.owner, actor=TESTS), Role.OWNER, actor=TESTS)
     assert not works(user, link)
 
@@ -99,7 +99,7 @@ def test_links_of_support_depend_on_nobody_in_the_workspace(acme: Company) -> No
         invitations.invite(user, actor=Actor.command("set_workspace_owner", operator="ops")),
         invitations.invite(user, actor=Actor.person(staff)),
     ]
-    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.owner, actor=TESTS, reason="left")
     assert all(works(user, link) for link in links)
     User.objects.filter(pk=staff.pk).update(is_active=False, deactivated_at=staff.created_at)
     assert [works(user, link) for link in links] == [True, False]

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.companies import TESTS, Company
-from workspace import people
+from workspace import deactivation, people, pseudonymisation
 from workspace.errors import Conflict, Refused
 from workspace.models import ApiKey, Grant, Role, Session, TeamMembership
 from workspace.people import Profile
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 def test_deactivation_ends_sessions_keys_memberships_grants_and_role(acme: Company, rival: Company) -> None:
     people.set_role(acme.member, Role.ADMIN, actor=TESTS)
     acme.browser(acme.member)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
 
     assert not Session.objects.filter(user=acme.member).exists()
     assert not ApiKey.objects.filter(user=acme.member, revoked_at=None).exists()
@@ -26,7 +26,7 @@ def test_deactivation_ends_sessions_keys_memberships_grants_and_role(acme: Compa
 
 
 def test_a_reactivated_user_gets_no_grant_back(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     back = people.reactivate(acme.member, actor=TESTS)
 
     assert back.is_active
@@ -43,4 +43,4 @@ def test_a_user_name_is_unique_in_its_workspace_in_any_letter_case(acme: Company
 
 def test_a_person_with_access_is_not_purged(acme: Company) -> None:
     with pytest.raises(Refused):
-        people.purge(acme.member, actor=TESTS)
+        pseudonymisation.pseudonymise(acme.member, actor=TESTS)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.authenticator import Authenticator, forget_used
 from tests.companies import PASSWORD, TESTS, Company
 from tests.console_world import support
-from workspace import people, second_factor
+from workspace import deactivation, people, pseudonymisation, second_factor
 from workspace.audit import Actor
 from workspace.errors import Conflict, Invalid, Refused
 from workspace.models import AuditEvent, RecoveryCode, Role, Session, TotpDevice, User
@@ -259,7 +259,7 @@ def test_the_second_step_ends_with_the_password_and_the_access(acme: Company, wh
         acme.member.set_password("another battery staple 10")
         acme.member.save(update_fields=["password"])
     else:
-        people.deactivate(acme.member, actor=TESTS, reason="left")
+        deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     assert browser.post("/login/code/", {"code": app.code()})["Location"] == "/login/"
     assert not is_in(browser)
 
@@ -354,7 +354,7 @@ def test_a_departure_ends_it_and_who_returns_begins_anew(acme: Company, rival: C
     """The phone may be the company's, or may have been lost: nothing that let in once does so again."""
     for user in (acme.member, rival.member):
         Authenticator.of(user)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     assert AuditEvent.objects.get(verb="person.deactivated").detail["second_factors"] == 1
     back = people.reactivate(acme.member, actor=TESTS)
     assert not second_factor.is_enrolled(back)
@@ -365,7 +365,7 @@ def test_a_departure_ends_it_and_who_returns_begins_anew(acme: Company, rival: C
 
 def test_a_disabled_person_sets_nothing_up(acme: Company) -> None:
     second_factor.begin(acme.member)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     assert not TotpDevice.objects.exists()
     for attempt in (second_factor.begin, second_factor.begun):
         with pytest.raises(Refused):
@@ -391,10 +391,10 @@ def test_nobody_resets_their_own(acme: Company) -> None:
 
 
 def test_a_purge_leaves_nothing_of_it(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     TotpDevice(workspace=acme.workspace, user=acme.member, name="left behind", sealed=b"").save(force_insert=True)
     RecoveryCode.objects.create(workspace=acme.workspace, user=acme.member, digest=bytes(32))
-    gone = people.purge(acme.member, actor=TESTS)
+    gone = pseudonymisation.pseudonymise(acme.member, actor=TESTS)
     assert (gone["second factors"], gone["recovery codes"]) == (1, 1)
     assert not TotpDevice.objects.exists()
     assert not RecoveryCode.objects.exists()

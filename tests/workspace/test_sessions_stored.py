@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tests.authenticator import Authenticator, forget_used
 from tests.companies import PASSWORD, TESTS, Company
-from workspace import invitations, people, sessions
+from workspace import deactivation, invitations, sessions
 from workspace.models import Session
 
 pytestmark = pytest.mark.django_db
@@ -174,7 +174,7 @@ def test_an_ended_session_ends_for_every_holder_of_its_key(acme: Company, rival:
         elif end == "one":
             sessions.end(acme.member, sessions.digest(key_of(browser)), actor=TESTS)
         else:
-            people.deactivate(acme.member, actor=TESTS, reason="left")
+            deactivation.deactivate(acme.member, actor=TESTS, reason="left")
         assert not is_in(copy), end
         assert not Session.objects.filter(user=acme.member).exists(), end
     assert is_in(theirs)

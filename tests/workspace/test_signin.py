@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.companies import PASSWORD, TESTS, Company, password_hash
-from workspace import invitations, people, sessions
+from workspace import deactivation, invitations, people, sessions
 from workspace.crypto import Secret
 from workspace.errors import NotFound, Refused
 from workspace.models import Role, Session, User
@@ -93,7 +93,7 @@ def test_a_person_without_a_password_cannot_sign_in(acme: Company) -> None:
 
 
 def test_a_disabled_person_cannot_sign_in(acme: Company) -> None:
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     browser, answer = sign_in("member@acme.example")
     assert WRONG in answer
     assert person_of(browser) is None
@@ -102,7 +102,7 @@ def test_a_disabled_person_cannot_sign_in(acme: Company) -> None:
 def test_an_open_session_dies_with_the_departure(acme: Company, rival: Company) -> None:
     browser, other = sign_in("member@acme.example")[0], sign_in("member@rival.example")[0]
     assert browser.get("/").status_code == 200
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
 
     assert browser.get("/")["Location"] == "/login/?next=/"
     assert other.get("/").status_code == 200
@@ -118,7 +118,7 @@ def test_a_session_that_a_lost_race_left_behind_is_nobodys(acme: Company) -> Non
 def test_a_reactivated_person_is_invited_anew_and_then_signs_in(acme: Company) -> None:
     browser = sign_in("member@acme.example")[0]
     former_link = invitations.invite(acme.member, actor=TESTS)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     back = people.reactivate(acme.member, actor=TESTS)
     assert person_of(browser) is None
     assert person_of(sign_in("member@acme.example")[0]) is None
@@ -131,7 +131,7 @@ def test_a_reactivated_person_is_invited_anew_and_then_signs_in(acme: Company) -
 
 def test_a_password_change_that_loses_the_race_with_a_departure_is_refused(acme: Company) -> None:
     stale = User.objects.get(pk=acme.member.pk)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     with pytest.raises(Refused):
         invitations.set_password(stale, Secret("another horse battery 7"), actor=TESTS)
     assert not User.objects.get(pk=acme.member.pk).has_usable_password()
@@ -198,5 +198,5 @@ def test_nobody_else_reaches_the_admin(acme: Company, role: str) -> None:
 def test_a_disabled_owner_is_out_of_the_admin_at_once(acme: Company) -> None:
     browser = sign_in("owner@acme.example")[0]
     assert browser.get("/admin/").status_code == 200
-    people.deactivate(acme.owner, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.owner, actor=TESTS, reason="left")
     assert browser.get("/admin/")["Location"].startswith("/admin/login/")

@@ -11,7 +11,7 @@ from django.core.cache import cache, caches
 from django.test import Client
 
 from tests.companies import PASSWORD, TESTS, Company
-from workspace import people, throttle
+from workspace import deactivation, people, throttle
 from workspace.counters import count
 from workspace.models import AuditEvent
 from workspace.people import Profile
@@ -293,7 +293,7 @@ def test_a_wrong_password_costs_one_hash_and_one_event_whoever_is_meant(
     acme: Company, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     people.provision(acme.workspace, Profile("new@acme.example"), actor=TESTS)  # has no password
-    people.deactivate(acme.person("gone"), actor=TESTS, reason="left")
+    deactivation.deactivate(acme.person("gone"), actor=TESTS, reason="left")
     hashed: list[int] = []
     before = AuditEvent.objects.count()
     hasher = hashers.get_hasher()

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from tests.authenticator import Authenticator, forget_used
 from tests.companies import PASSWORD, TESTS, Company
 from tests.workspace import strangers
-from workspace import access, accounts, invitations, keys, people, reauthentication, teams
+from workspace import access, accounts, deactivation, invitations, keys, people, reauthentication, teams
 from workspace.crypto import Secret
 from workspace.models import ApiKey, AuditEvent, Reveal, Session, User
 from workspace.people import Profile
@@ -331,7 +331,7 @@ def test_an_invitation_of_a_disabled_person_is_dead(acme: Company) -> None:
     user, path = newcomer(acme)
     browser = Client()
     page = open_link(browser, path)
-    people.deactivate(user, actor=TESTS, reason="left")
+    deactivation.deactivate(user, actor=TESTS, reason="left")
     assert browser.post(page, {"password": NEW, "password_again": NEW}).status_code == 404
     assert Client().get(path).status_code == 404
 

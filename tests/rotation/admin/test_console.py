@@ -13,7 +13,7 @@ from rotation.states import JobState
 from tests.companies import TESTS, Company
 from tests.console_world import needs_person, populate, text_of
 from tests.workspace.test_admin_acts import page, post
-from workspace import access, accounts, people, teams
+from workspace import access, accounts, deactivation, people, teams
 from workspace.audit import Actor
 from workspace.crypto import Secret
 from workspace.models import Account, Grant, GrantRole, Role, SecretVersion, TeamMembership, User
@@ -284,7 +284,7 @@ def test_access_is_granted_to_a_team_or_a_person(acme: Company, kind: str) -> No
 
 def test_a_grant_names_one_holder_with_access(acme: Company, rival: Company) -> None:
     gone = acme.person("gone")
-    people.deactivate(gone, actor=TESTS, reason="left")
+    deactivation.deactivate(gone, actor=TESTS, reason="left")
     for data in (
         {}, {"user": str(acme.member.pk), "team": str(acme.team.pk)}, {"user": str(gone.pk)},
         {"user": str(rival.member.pk)}, {"team": str(rival.team.pk)}, {"team": str(acme.team.pk)},

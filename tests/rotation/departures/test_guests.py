@@ -10,7 +10,7 @@ from rotation import sweep
 from rotation.departures import guests
 from rotation.models import AccessLoss, Exposure, LossKind, Offboarding, RotationJob
 from tests.companies import TESTS, Company
-from workspace import access, accounts, people
+from workspace import access, accounts, deactivation, people
 from workspace.crypto import Secret
 from workspace.errors import Invalid, NotFound, Refused
 from workspace.models import AuditEvent, Grant, GrantRole, SecretVersion, TeamMembership, User
@@ -121,7 +121,7 @@ def test_access_cannot_end_in_the_past(acme: Company) -> None:
 
 def test_who_left_is_no_guest_and_who_returns_is_none_either(acme: Company) -> None:
     people.set_expiry(acme.member, in_a_day(), actor=TESTS)
-    people.deactivate(acme.member, actor=TESTS, reason="left")
+    deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     with pytest.raises(Refused):
         people.set_expiry(acme.member, in_a_day(), actor=TESTS)
     assert people.reactivate(acme.member, actor=TESTS).expires_at is None

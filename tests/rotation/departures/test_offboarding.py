@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from rotation.departures import exposures, offboarding
 from rotation.models import AccessLoss, Exposure, LossKind, Offboarding, Outcome, RotationJob
 from rotation.states import JobState
+from scim import erasure
 from tests.companies import TESTS, Company
 from workspace import access, accounts, teams
 from workspace.crypto import Secret
@@ -119,8 +120,8 @@ def test_an_open_exposure_without_a_job_is_found(acme: Company) -> None:
 def test_a_person_whose_exposures_are_open_is_not_purged_unless_told(acme: Company) -> None:
     leave(acme)
     with pytest.raises(Refused, match="not proved dead"):
-        offboarding.purge(acme.member, actor=TESTS)
-    offboarding.purge(acme.member, actor=TESTS, despite_exposures=True)
+        erasure.purge(acme.member, actor=TESTS)
+    erasure.purge(acme.member, actor=TESTS, despite_exposures=True)
     assert User.objects.get(pk=acme.member.pk).purged_at is not None
 
 

@@ -13,7 +13,7 @@ from rotation.departures.orphans import Why
 from rotation.models import Orphan, OrphanOutcome
 from tests.companies import TESTS, Company
 from tests.rotation.leaving import leave, many_accounts, owned
-from workspace import access, people, teams
+from workspace import access, deactivation, people, teams
 from workspace.audit import Actor
 from workspace.errors import Invalid, Refused
 from workspace.models import Account, AuditEvent, Grant, GrantRole, Notice, User
@@ -72,7 +72,7 @@ def test_an_owner_lost_by_another_way_is_found_by_the_sweep(acme: Company, how: 
     if how == "grant ended":
         access.end(ledger.ways(acme.member, account).reaching().get().grant, actor=TESTS, reason="over")
     elif how == "two at once":  # each departure saw the other's grant
-        people.deactivate(acme.member, actor=TESTS, reason="past the verb that looks for orphans")
+        deactivation.deactivate(acme.member, actor=TESTS, reason="past the verb that looks for orphans")
     else:
         access.end(ledger.ways(acme.member, account).reaching().get().grant, actor=TESTS, reason="over")
         access.grant(account, acme.team, actor=TESTS, role=GrantRole.OWNER)

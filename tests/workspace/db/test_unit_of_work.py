@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection
 
 from tests.companies import TESTS, Company
-from workspace import audit, people, statements
+from workspace import audit, deactivation, people, statements
 from workspace.audit import Verb
 from workspace.db import unit_of_work
 from workspace.db.unit_of_work import already_locked, atomic, pipeline, savepoint
@@ -58,7 +58,7 @@ def test_within_an_act_a_row_is_locked_and_fetched_once(acme: Company, django_as
 def test_verbs_within_an_act_see_what_the_verbs_before_have_changed(acme: Company) -> None:
     with atomic():
         renamed(acme.member, "new@acme.example")
-        gone = people.deactivate(acme.member, actor=TESTS, reason="left")
+        gone = deactivation.deactivate(acme.member, actor=TESTS, reason="left")
     assert gone is not None
     assert gone.user_name == "new@acme.example"
     saved = User.objects.get(pk=acme.member.pk)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from tests.companies import TESTS, Company
-from workspace import access, accounts, people, teams
+from workspace import access, accounts, deactivation, people, teams
 from workspace.models import Account, Grant, GrantRole, Holding, HoldingQuerySet, Team, TeamMembership, User
 from workspace.vault import ledger, ledger_sql
 
@@ -337,7 +337,7 @@ class History:
         self._forget(group.pk)
 
     def _out(self, user: User, group: Team, shared: Account, holder: User | Team) -> None:
-        people.deactivate(user, actor=TESTS, reason="left")
+        deactivation.deactivate(user, actor=TESTS, reason="left")
         self.world.out.add(user.pk)
         self._forget(user.pk)
 

@@ -38,7 +38,7 @@ WRITES_AN_END: Final = re.compile(r"\.update\([^)]*\b(ended_at|left_at)=|SET (en
 ENDERS: Final = {
     "workspace/access.py": {"end"},
     "workspace/teams.py": {"disband", "_leave"},
-    "workspace/people.py": {"_END_ACCESS"},  # a departure, whose offboarding writes down exposures
+    "workspace/deactivation_sql.py": {"END_ACCESS"},  # a departure, whose offboarding writes down exposures
     "rotation/departures/orphans.py": {"_end_lesser_grants"},  # the same person becomes Owner in the same transaction
 }
 
