@@ -103,7 +103,7 @@ def take_targets_word(job: RotationJob, *, reason: str, actor: Actor) -> Rotatio
         wake.on_commit([job.pk])
     else:
         jobs.finish(lease, Move(JobState.DONE, ON_ITS_WORD, facts), follow_ups=[*job.follow_ups, _left_open(job)])
-        exposures.close_on_targets_word(job, actor=actor)
+        exposures.close_on_targets_word(job, actor=actor, word=facts["word"])
     return job
 
 

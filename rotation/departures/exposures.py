@@ -124,10 +124,13 @@ def close_changed_by_hand(job: RotationJob, new: SecretVersion, *, actor: Actor)
 
 
 @atomic()
-def close_on_targets_word(job: RotationJob, *, actor: Actor) -> int:
+def close_on_targets_word(job: RotationJob, *, actor: Actor, word: dict[str, Any] | None = None) -> int:
     """Close the exposures of the job's account to older versions than its candidate, as an exception of the person who
-    took the target's word, which stands in a step; how many. None where nobody did."""
-    word = job.steps.filter(facts__has_key="word").values_list("facts__word", flat=True).last()
+    took the target's word; how many. None where nobody did.
+
+    `word` is `{"by": …, "reason": …}`, where it is given in this very unit of work; else it stands in a step.
+    """
+    word = word or job.steps.filter(facts__has_key="word").values_list("facts__word", flat=True).last()
     if word is None or job.candidate is None:
         return 0
     known_before = Exposure.objects.unended().filter(

@@ -229,7 +229,7 @@ def test_an_invitation_link_asks_for_a_proof(acme: Company, proof: dict[str, str
 
 def test_a_disabled_person_is_not_invited(acme: Company) -> None:
     deactivation.deactivate(acme.member, actor=TESTS, reason="left")
-    assert "is disabled and cannot be invited" in post(acme.browser(), page(acme.member, "invite"), proof=PASSWORD)
+    assert "has no access and cannot be invited" in post(acme.browser(), page(acme.member, "invite"), proof=PASSWORD)
     assert not AuditEvent.objects.filter(verb="person.invited").exists()
 
 
