@@ -15,12 +15,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from django_scim.exceptions import SCIMException
 
-from scim import events, leavers, writes
+from scim import bulk_leavers, events, writes
 from scim.errors import InvalidSyntax, InvalidValue, ScimError
 from scim.filters import get
 from scim.http import translated
-from scim.kinds import KINDS, USERS, Kind
-from scim.leavers import SENTENCE, AccessEnded
+from scim.kinds import KINDS, Kind
 from scim.messages import Message, require_schema
 from scim.paging import resource_location
 from scim.schemas import BULK_REQUEST_URN, BULK_RESPONSE_URN
@@ -51,6 +50,11 @@ class Operation:
         """The bulkIds it refers to, as it was sent."""
         return set(_REFERENCE.findall(self.target)).union(*(_REFERENCE.findall(text) for text in _texts(self.data)))
 
+    @property
+    def references_to_others(self) -> set[str]:
+        """Without what it makes itself: it would wait for that in vain."""
+        return self.references - {self.bulk_id} if self.method == "POST" else self.references
+
     def answer(self) -> dict[str, Any]:
         """Its element of the BulkResponse."""
         body: dict[str, Any] = {"method": self.method, "status": str(self.status)}
@@ -73,7 +77,7 @@ def run(request: HttpRequest, message: Message) -> dict[str, Any]:
     try:
         batch = _read(request, message)
     except ScimError as refusal:
-        raise _refused(request, message.body, refusal) from refusal
+        raise bulk_leavers.refused(request, message.body, refusal) from refusal
     batch.run()
     answered = [operation.answer() for operation in batch.operations if operation.status]
     return {"schemas": [BULK_RESPONSE_URN], "Operations": answered}
@@ -98,43 +102,6 @@ def _read(request: HttpRequest, message: Message) -> "_Bulk":
     return _Bulk(request, operations, allowed or 0)
 
 
-def _refused(request: HttpRequest, body: Any, refusal: ScimError) -> ScimError:
-    """The refusal of a whole request, once the access of everybody has ended who leaves by an operation of it."""
-    ended = sum(_ends_access(request, operation, refusal) for operation in _last_of_each_person(body))
-    if not ended:
-        return refusal
-    return AccessEnded(refusal, SENTENCE if ended == 1 else f"The access of {ended} people has ended.")
-
-
-def _last_of_each_person(body: Any) -> list[Operation]:
-    """What can be read of a request that is refused: for each person the last operation that says whether they leave.
-
-    More operations than are done in one request are not read.
-    """
-    given = get(body, "Operations") if isinstance(body, dict) else None
-    last: dict[str, Operation] = {}
-    for raw in given if isinstance(given, list) and len(given) <= settings.SCIM_BULK_OPERATIONS else []:
-        try:
-            operation = _operation(raw, 0)
-        except ScimError:
-            continue
-        says = operation.method == "DELETE" or leavers.mentions_it(operation.data)
-        if operation.kind is USERS and operation.method != "POST" and says:
-            last[operation.target.lower()] = operation
-    return list(last.values())
-
-
-def _ends_access(request: HttpRequest, operation: Operation, refusal: ScimError) -> bool:
-    """Whether access ended by an operation of which nothing else is done."""
-    leaving = Message({"active": False} if operation.method == "DELETE" else operation.data, refusal)
-    write = writes.replace if operation.method == "PUT" else writes.modify
-    try:
-        write(USERS, request, operation.target, leaving, if_match=operation.version)
-    except (CerbyError, SCIMException) as error:
-        return isinstance(error, AccessEnded)
-    return False
-
-
 @dataclass
 class _Bulk:
     """The operations of a request while they are done; `made` maps a bulkId to the id of what it made."""
@@ -148,12 +115,12 @@ class _Bulk:
         waiting, circular = list(self.operations), []
         while waiting and not self._stopped():
             coming = {item.bulk_id for item in waiting if item.method == "POST"}
-            free = (item for item in waiting if not item.references & coming - {item.bulk_id})
+            free = (item for item in waiting if not item.references_to_others & coming)
             circle = (item for item in waiting if item.method == "POST")  # what refers to one waits until it is made
             ready = next(chain(free, circle))
             waiting.remove(ready)
             later = ready.references & coming
-            self._perform(ready, _without(ready.data, later) if later else ready.data)
+            self._perform(ready, later)
             if later and ready.error is None:
                 circular.append(ready)
         for operation in circular:
@@ -162,10 +129,11 @@ class _Bulk:
     def _stopped(self) -> bool:
         return 0 < self.fail_on_errors <= sum(operation.error is not None for operation in self.operations)
 
-    def _perform(self, operation: Operation, data: Any) -> None:
+    def _perform(self, operation: Operation, later: set[str]) -> None:
+        """Do an operation but for what refers to one of `later`, which do not exist yet."""
         try:
             operation.target = self._resolved(operation.target)
-            self._write(operation, data)
+            self._write(operation, _without_references(operation.data, later) if later else operation.data)
             operation.status = _STATUS[operation.method]
             if operation.method == "POST":
                 self.made[operation.bulk_id] = operation.target
@@ -238,6 +206,14 @@ def _operation(raw: Any, place: int) -> Operation:
         raise InvalidValue(f"Operation {place}: version must be a string, as it was in the resource's meta.")
     if_match = version if version and method != "POST" else ""
     return Operation(method, KINDS[found[1].lower()], found[2] or "", bulk_id, data, if_match)
+
+
+def _without_references(data: Any, bulk_ids: set[str]) -> Any:
+    """The data of what is made before these are. Raises InvalidValue where it is all one element with a reference."""
+    kept = _without(data, bulk_ids)
+    if kept is None:
+        raise InvalidValue("An attribute of what an operation makes cannot be the bulkId of something made later.")
+    return kept
 
 
 def _without(value: Any, bulk_ids: set[str]) -> Any:

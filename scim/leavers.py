@@ -3,9 +3,12 @@
 A request that is understood needs none of this: what it asks of `active` is done. One that is refused is looked
 through as far as it can be read, since a leaver must not stay for the sake of something else in it. Said clearly is
 `false` or the word "false", under any name of `active` that a provider may use; where it is said several times, the
-last operation counts. null, 0, "maybe", a `remove`, or two answers in one object are not clear.
+last operation counts. An operation without a verb replaces. null, 0, "maybe", a `remove`, or two answers in one object
+are not clear.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from django_scim.exceptions import SCIMException
@@ -22,6 +25,8 @@ SENTENCE: Final = "The person's access has ended."
 _WORDS: Final = {"true": True, "false": False}
 # An answer may be wrapped as an element of a list, as an object with a value, or both.
 _WRAPPINGS: Final = 3
+# The name of the schema before an attribute's, with any mark between the two.
+_OF_USER: Final = re.compile(rf"^{re.escape(USER_URN)}[.:/]", re.IGNORECASE)
 
 
 class AccessEnded(ScimError):
@@ -53,9 +58,18 @@ def _answers(body: Any) -> list[bool | None]:
 def _operations(body: Any) -> list[Any]:
     """Those of a PatchOp, also without its envelope, or a single one that is no list."""
     found = get(body, "Operations") if isinstance(body, dict) else body
-    if found is None and get(body, "op") is not None:
+    if found is None and (get(body, "op"), get(body, "path")) != (None, None):
         found = body
-    return found if isinstance(found, list) else [found]
+    return list(flat(found))
+
+
+def flat(value: Any) -> Iterator[Any]:
+    """What a list holds, and the lists in it; anything else as the only one."""
+    if isinstance(value, list):
+        for item in value:
+            yield from flat(item)
+    else:
+        yield value
 
 
 def _in_operation(operation: Any) -> list[bool | None]:
@@ -63,13 +77,21 @@ def _in_operation(operation: Any) -> list[bool | None]:
     if not isinstance(operation, dict):
         return []
     op, path, value = (get(operation, name) for name in ("op", "path", "value"))
-    if not isinstance(op, str) or op.lower() not in VERBS:
+    verb = "replace" if _word(op) == "" else _word(op)
+    if verb not in VERBS or not isinstance(path, str | None):
         return []
-    if op.lower() == "remove":
-        return [None] if isinstance(path, str) and _names_active(path) else []
-    if path in (None, "") or (isinstance(path, str) and path.lower() == USER_URN.lower()):
-        return _in_attributes(_sole(value))
-    return [_answer(value)] if isinstance(path, str) and _names_active(path) else []
+    if verb == "remove":
+        return [None] if _names_active(path or "") else []
+    if _word(path) in ("", USER_URN.lower()):
+        return [answer for part in flat(value) for answer in _in_attributes(part)]
+    return [_answer(value)] if _names_active(path or "") else []
+
+
+def _word(value: Any) -> str | None:
+    """In lower case without what surrounds it, "" for nothing; None for what is no text."""
+    if value is None:
+        return ""
+    return value.strip().lower() if isinstance(value, str) else None
 
 
 def _in_attributes(attributes: Any) -> list[bool | None]:
@@ -89,7 +111,7 @@ def _names_active(path: str) -> bool:
     if "active" not in path.lower():
         return False
     try:
-        parsed = parse_path(path)
+        parsed = parse_path(_OF_USER.sub(f"{USER_URN}:", path.strip().strip("/")))
     except ScimError:
         return False
     urn = parsed.attribute.urn or USER_URN

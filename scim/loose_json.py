@@ -1,4 +1,5 @@
-"""Reads whatever RFC 8259 calls JSON, also what is refused as a message: long numbers, a name twice, any depth.
+"""Reads more than is taken for a message: long numbers, a name twice, any depth, bytes that are no UTF-8, NaN, and
+control characters as they stand in a text. What is JSON but for these is still JSON here.
 
 What this returns is never stored and never acted on as it stands: `scim.leavers` looks into it.
 """
@@ -19,7 +20,7 @@ _MARKS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 def read(body: bytes) -> Any:
     """Raises ValueError for what is no JSON. Objects and lists nested deeper than 100 levels are None, numbers too long
     to be kept are infinite, and letter case makes no two names out of one."""
-    return _DECODER.decode(_shallow(body.decode("utf-8-sig")))
+    return _DECODER.decode(_shallow(body.decode("utf-8-sig", errors="replace")))
 
 
 def _shallow(text: str) -> str:
@@ -65,8 +66,6 @@ def _int(text: str) -> float:
     return int(text) if len(text) <= _DIGITS else math.inf
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON.")
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_int)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=lambda _: None, parse_int=_int, strict=False
+)

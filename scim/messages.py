@@ -49,9 +49,10 @@ def read(request: HttpRequest, *, projected: bool = False) -> Message:
 
 
 def check_schemas(document: Mapping[str, Any]) -> None:
-    """Raises InvalidSyntax for `schemas` that are no list of URNs (RFC 7643 section 3). Some clients send none."""
+    """Raises InvalidSyntax for `schemas` that are no list of URNs (RFC 7643 section 3). Some clients send none, or
+    null, which is the same (section 2.5)."""
     for name, value in document.items():
-        if name.lower() == "schemas" and not _are_texts(value):
+        if name.lower() == "schemas" and value is not None and not _are_texts(value):
             raise InvalidSyntax(f'schemas must be a list of URNs, such as ["{USER_URN}"].')
 
 

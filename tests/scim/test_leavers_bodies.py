@@ -23,6 +23,12 @@ JSON_BODIES: Final = [
     b'{"active": false, "x": 1, "X": 2}',
     b'{"active": false, "Active": false}',
     b'\xef\xbb\xbf{"active": false, "userName": 5}',
+    b'{"active": false, "x": NaN}',
+    b'{"active": false, "x": [Infinity, -Infinity]}',
+    b'{"active": false, "displayName": "Zo\xeb"}',
+    b'{"active": false, "\xff\xfe": "\xc3"}',
+    b'{"active": false, "x": "\x00"}',
+    b'{"active": false, "title": "a\nb\tc"}',
 ]
 
 
@@ -45,8 +51,9 @@ def test_a_patch_with_it_too(okta: Provider, acme: Company, path: str, body: byt
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b'{"active": false', b'{"active": false, "x": NaN}', b'{"active": false, "x": Infinity}',
-        b'{"active": false} x', b'{"active": false, "x": "\xff"}', b'{"active": false, "x": "\x00"}',
+        b"", b"{", b'{"active": false', b'{"active": NaN}', b'{"active": -Infinity}', b'{"active": false,}',
+        b'{"active": false} x', b'{"active": fals\xe9}', b'{"active": "fals\xe9"}', b'{"active": false, "x": nan}',
+        '{"active": false}'.encode("utf-16-le"), b'{"active": false, \xa0"x": 1}',
         '{"active": false}'.encode("utf-16"), b"active=false", b'{"active": false, "x": ' + b"[" * 50_000 + b"}",
         b'{"active": false, "x": ' + b"[" * 5000 + b"nonsense" + b"]" * 5000 + b"}",
         b'{"active": false, "x": ' + b"[" * 5000 + b"}" * 5000 + b"}", b"]" * 300, b'["\\' * 200_000,

@@ -4,7 +4,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.companies import Company
+from scim import tokens
+from scim.models import Scope
+from tests.companies import TESTS, Company
 from tests.scim.dialects.http import ENTERPRISE, Answer, Json, Provider
 from tests.scim.leaving import OFF, SENTENCE, UNKNOWN, ended, has_access, patch_op, put_body
 
@@ -95,3 +97,101 @@ def test_a_bulk_of_more_than_is_advertised_is_not_read(okta: Provider, acme: Com
     leave = {"method": "PATCH", "path": path, "data": patch_op(OFF)}
     answer = bulk(okta, leave, leave)
     assert (answer.status, ended(answer), has_access(acme)) == (413, False, True)
+
+
+# Operations that are wrong themselves
+
+
+ODD: Final[dict[str, Json]] = {
+    "bulkId": {"bulkId": 7},
+    "slash": {"path": "/Users/{id}/"},
+    "below the base": {"path": "/scim/v2/Users/{id}"},
+    "address": {"path": "https://cerby.example/scim/v2/Users/{id}"},
+    "query": {"path": "/Users/{id}?attributes=id"},
+    "address and query": {"path": " https://cerby.example/scim/v2/users/{id}/?attributes=id&x=/Groups/1"},
+    "no hyphens": {"path": "/scim/v2/Users/{hex}"},
+    "bare operations": {"data": [OFF]},
+    "one operation": {"data": [{"path": "active", "value": False}]},
+    "method": {"method": "patch "},
+    "put": {"method": "\tPut", "data": {"active": False}},
+    "delete": {"method": "delete ", "data": None},
+}
+
+
+@pytest.mark.parametrize("odd", sorted(ODD))
+@pytest.mark.parametrize("listed", [True, False, None])
+def test_an_operation_that_is_wrong_itself_keeps_nobody_in(
+    okta: Provider, acme: Company, path: str, odd: str, listed: bool | None
+) -> None:
+    operation = {"method": "PATCH", "path": path, "data": patch_op(OFF), **ODD[odd]}
+    operation["path"] = operation["path"].format(id=acme.member.id, hex=acme.member.id.hex)
+    operations = {True: [operation], False: operation, None: [[operation]]}[listed]
+    answer = okta.post("/Bulk", {"schemas": [BULK], "Operations": operations})
+    assert (answer.status, ended(answer), has_access(acme)) == (400, True, False)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"version": 7}, {"version": ["*"]}, {"version": 'W/"1"', "bulkId": 7}, {"path": "/Groups/{id}/"},
+        {"path": "/Users/{id}/x"}, {"path": "/Users"}, {"path": "/Users/{id}x/"}, {"path": "Users{id}/"},
+        {"path": "/xUsers/{id}"}, {"method": "post "}, {"method": ["PATCH"]}, {"method": "GET"},
+        {"data": None}, {"data": "active"}, {"data": [False]}, {"path": ["/Users/{id}"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_operation_on_a_person_ends_nothing(okta: Provider, acme: Company, path: str, odd: Json) -> None:
+    operation = {"method": "PATCH", "path": path, "data": patch_op(OFF), **odd}
+    if isinstance(operation["path"], str):
+        operation["path"] = operation["path"].format(id=acme.member.id)
+    answer = bulk(okta, operation)
+    assert (answer.status, ended(answer), has_access(acme)) == (400, False, True)
+
+
+def test_nobody_of_another_workspace_leaves_and_nobody_by_a_narrow_token(
+    okta: Provider, acme: Company, rival: Company
+) -> None:
+    def leave(company: Company) -> Json:
+        return {"method": "PATCH ", "path": f"/scim/v2/Users/{company.member.id}/", "data": [OFF]}
+
+    assert not ended(bulk(okta, leave(rival)))
+    narrow = tokens.issue(acme.workspace, "narrow", actor=TESTS, scope=Scope.GROUPS)[1]
+    headers = {**okta.headers, "authorization": f"Bearer {narrow.reveal()}"}
+    assert not ended(bulk(Provider(headers, okta.content_type), leave(acme)))
+    assert has_access(rival)
+    assert has_access(acme)
+
+
+def test_one_person_is_one_however_their_id_is_written(okta: Provider, acme: Company, path: str) -> None:
+    on = patch_op({**OFF, "value": True})
+    spelled = f"/Users/{acme.member.id.hex.upper()}/"
+    leave, stay = {"method": "PATCH", "path": path, "data": patch_op(OFF)}, {"path": spelled, "data": on}
+    assert not ended(bulk(okta, leave, {"method": "PATCH", **stay}))
+    assert has_access(acme)
+    assert ended(bulk(okta, {"method": "PATCH", **stay}, leave))
+    assert not has_access(acme)
+
+
+# References that nothing can be left out for
+
+
+def test_what_is_named_by_its_own_bulk_id_is_refused_in_its_place(okta: Provider, acme: Company, path: str) -> None:
+    def made(bulk_id: str, name: str, **more: Any) -> Json:
+        return {"method": "POST", "path": "/Users", "bulkId": bulk_id, "data": {"userName": name, **more}}
+
+    answer = bulk(
+        okta,
+        made("q", "a", externalId="bulkId:q"),
+        made("r", "b", displayName="bulkId:s"),
+        made("s", "c", title="bulkId:r"),
+        {"method": "PATCH", "path": path, "bulkId": "t", "data": patch_op(OFF)},
+        made("t", "d@acme.example"),
+        {"method": "PATCH", "path": "/Users/bulkId:t", "bulkId": "t", "data": patch_op(UNKNOWN)},
+        {
+            "method": "PATCH", "path": f"/Users/{acme.person('other').id}", "bulkId": "t",
+            "data": patch_op({"op": "add", "path": f"{ENTERPRISE}:manager", "value": {"value": "bulkId:t"}}),
+        },
+    ).ok()  # fmt: skip
+    statuses = [operation["status"] for operation in answer["Operations"]]
+    assert statuses == ["400", "400", "400", "200", "201", "400", "200"], answer
+    assert not has_access(acme)

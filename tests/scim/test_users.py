@@ -252,6 +252,9 @@ def test_entra_says_false_as_a_word_and_uses_paths(acme: Company) -> None:
         ("POST", "/Bulk", {}, 400, "invalidSyntax"),
         ("GET", "/Me", None, 501, None),
         ("GET", "/Nothing", None, 404, None),
+        ("GET", "/%0A", None, 404, None),
+        ("PATCH", "/Nothing%0A/x", {}, 404, None),
+        ("GET", "/Me/%0A", None, 404, None),
     ],
 )
 def test_what_is_not_understood_is_refused_in_scim(

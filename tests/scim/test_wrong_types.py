@@ -24,7 +24,7 @@ VALUES: Final[list[Any]] = [
     {}, {"value": "x"}, {"value": []}, {"x": {"y": [1]}}, {"": None},
 ]  # fmt: skip
 NO_SCHEMAS: Final[list[Any]] = [
-    None, True, False, 0, 7, 1.5, "", "x", USER, {}, {"value": USER}, [[USER]], [USER, 5], [None], [{}]
+    True, False, 0, 7, 1.5, "", "x", USER, {}, {"value": USER}, [[USER]], [USER, 5], [None], [{}]
 ]  # fmt: skip
 PERSON: Final[Json] = {
     "schemas": [USER, ENTERPRISE],
@@ -165,8 +165,10 @@ def test_schemas_that_are_no_list_of_urns_are_invalid_syntax(okta: Provider, acm
 def test_schemas_may_be_left_out_where_the_address_says_enough(okta: Provider, acme: Company) -> None:
     for method, path, message in messages(acme):
         needed = path == "/Bulk" or path in SEARCHED
-        for body in (without_schemas(message), {**message, "schemas": []}, {**message, "schemas": ["urn:x:y"]}):
-            assert (undone(okta, method, path, body).status == 400) == needed
+        others: list[Json] = [{}, {"schemas": []}, {"schemas": ["urn:x:y"]}, {"schemas": None}, {"SCHEMAS": None}]
+        for other in others:
+            answer = undone(okta, method, path, {**without_schemas(message), **other})
+            assert (answer.status == 400) == needed, (path, other, answer.body)
 
 
 def without_schemas(message: Json) -> Json:
