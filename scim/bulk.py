@@ -20,6 +20,7 @@ from scim.errors import InvalidSyntax, InvalidValue, ScimError
 from scim.filters import get
 from scim.http import translated
 from scim.kinds import KINDS, Kind
+from scim.leavers import AccessEnded
 from scim.messages import Message, require_schema
 from scim.paging import resource_location
 from scim.schemas import BULK_REQUEST_URN, BULK_RESPONSE_URN
@@ -127,7 +128,9 @@ class _Bulk:
             self._complete(operation)
 
     def _stopped(self) -> bool:
-        return 0 < self.fail_on_errors <= sum(operation.error is not None for operation in self.operations)
+        """A departure that was done is no error to stop at, whatever else of its operation is refused."""
+        errors = [operation.error for operation in self.operations if operation.error is not None]
+        return 0 < self.fail_on_errors <= sum(not isinstance(error, AccessEnded) for error in errors)
 
     def _perform(self, operation: Operation, later: set[str]) -> None:
         """Do an operation but for what refers to one of `later`, which do not exist yet."""

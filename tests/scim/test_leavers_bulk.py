@@ -99,6 +99,21 @@ def test_a_bulk_of_more_than_is_advertised_is_not_read(okta: Provider, acme: Com
     assert (answer.status, ended(answer), has_access(acme)) == (413, False, True)
 
 
+def test_a_departure_is_no_error_to_stop_at(okta: Provider, acme: Company, path: str) -> None:
+    other, stays = (f"/Users/{acme.person(name).id}" for name in ("other", "stays"))
+    answer = bulk(
+        okta,
+        {"method": "PATCH", "path": path, "data": patch_op(OFF, UNKNOWN)},
+        {"method": "PUT", "path": other, "data": {"userName": "", "active": False}},
+        {"method": "PATCH", "path": stays, "data": patch_op(UNKNOWN)},
+        {"method": "PATCH", "path": stays, "data": patch_op({"op": "add", "path": "title", "value": "x"})},
+        failOnErrors=1,
+    ).ok()["Operations"]
+    said = [operation["response"]["detail"].startswith(SENTENCE) for operation in answer]
+    assert ([operation["status"] for operation in answer], said) == (["400"] * 3, [True, True, False])
+    assert [okta.get(each).ok()["active"] for each in (path, other, stays)] == [False, False, True]
+
+
 # Operations that are wrong themselves
 
 
