@@ -32,5 +32,5 @@ urlpatterns = [
     re_path(rf"^{_CONFIG}/?$", views.ServiceProviderConfigView.as_view(), name="service-provider-config"),
     re_path(rf"^{_TYPES}{_ID}/?$", views.ResourceTypesView.as_view(), name="resource-types"),
     re_path(rf"^{_any_case('Schemas')}{_ID}/?$", views.SchemasView.as_view(), name="schemas"),
-    re_path(r"(?s)^.*$", views.Unknown.as_view()),
+    re_path(r"^", views.Unknown.as_view()),  # with line breaks too
 ]
