@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 from django_scim.exceptions import SCIMException
 
-from rotation.departures import offboarding
+from rotation.departures import guests, offboarding, triggers
 from scim import documents, etags, leavers, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
 from scim.errors import InvalidValue
@@ -30,6 +30,7 @@ from workspace.audit import Actor
 from workspace.db.unit_of_work import atomic
 from workspace.errors import CerbyError, Conflict, Refused
 from workspace.models import Role, Team, TeamMembership, User, Workspace
+from workspace.models.people import let_in
 from workspace.teams import Change
 
 _TEAMS_OF: Final = """
@@ -86,7 +87,10 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
                 teams[user_id].append((str(team_id), name))
             for user_id, user in unknown.items():
                 user.teams = teams[user_id]
-        return [projection.of(documents.user_document(user, user.teams or [])) for user in users]
+        active = let_in(users)
+        return [
+            projection.of(documents.user_document(user, user.teams or [], active=user.pk in active)) for user in users
+        ]
 
     def from_dict(self, document: dict[str, Any]) -> None:
         self.wishes = documents.user_wishes(document, derived_name=documents.derived_name(self.obj))
@@ -106,7 +110,8 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
     def _patched(self, document: Json) -> UserWishes:
         """A removed role is a Member's, not an unmentioned one; groups are not ours to patch."""
         operations = operations_of(document)
-        patched = patch.apply(documents.user_document(self.obj, []), operations, USER)
+        present = documents.user_document(self.obj, [], active=self.obj.has_access)
+        patched = patch.apply(present, operations, USER)
         return self._replaced({"roles": [], **patched})
 
     def _change(self, message: Message, read: Callable[[Json], UserWishes]) -> None:
@@ -132,6 +137,7 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
             self.obj = self._create()
             self.changed.update(people.names_in(self.wishes.profile))
             return
+        self.obj = self._settled(self.obj)
         returns = bool(self.wishes.active) and not self.obj.is_active
         role = self._role_on_return(self.obj) if returns else self.wishes.role
         self._update()
@@ -200,11 +206,19 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
     def _returning(self) -> User | None:
         """The disabled person this create means. Raises Conflict when one with access has the userName."""
         profile = self.wishes.profile
-        known = people.lock_known(self.workspace, profile)
+        known = map(self._settled, people.lock_known(self.workspace, profile))
         found = sorted(known, key=lambda user: user.external_id != profile.external_id)
         if any(user.is_active and user.user_name.lower() == profile.user_name.lower() for user in found):
             raise Conflict(f"A person with the userName {profile.user_name} has access to this workspace already.")
         return next((user for user in found if not user.is_active), None)
+
+    def _settled(self, user: User) -> User:
+        """The person, of whom it is written down if their time as a guest is over: they left, and may return."""
+        if not guests.end_if_expired(user):
+            return user
+        user = people.lock(user)
+        user.teams = []
+        return user
 
     def _is_up_to_date(self) -> bool:
         return self.obj.provisioned_at is not None and not people.changes(self.obj, self.wishes.profile)
@@ -240,7 +254,7 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
             )
 
     def _end_access(self) -> None:
-        if self.obj.is_active:
+        if not guests.end_if_expired(self.obj) and self.obj.is_active:
             self.changed.add("active")
         offboarding.offboard(self.obj, actor=self.actor, cause=self.cause)
         self.obj = people.lock(self.obj)

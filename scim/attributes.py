@@ -7,7 +7,7 @@ adapters' module, because django-scim2's adapters import them while they are the
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Concat, Lower, NullIf, Trim
@@ -30,6 +30,7 @@ from scim.filters import (
 )
 from scim.grammar import And, AttributePath, Comparison, Node, Present, parse_filter
 from workspace.models import Role, Team, TeamMembership, User, Workspace
+from workspace.models.people import with_access
 
 _SIMPLE: Final = (
     "nickName", "profileUrl", "title", "userType", "preferredLanguage", "locale", "timezone",
@@ -98,7 +99,7 @@ def _roles(node: Node) -> Q:
         if role is not Role.MEMBER:  # a plain Member's document shows a role only where the provider sent it
             lone = {"value": fixed(role.value), "display": fixed(role.label), "primary": fixed(value=True)}
             shown |= Q(to_q(node, {**lone, "type": fixed("")}), ~Q(AnyElement("roles", parts, sent)))
-        found |= Q(shown, role=role, is_active=True)
+        found |= Q(shown, with_access(), role=role)
     return found
 
 
@@ -140,6 +141,8 @@ _FORMATTED: Final = Coalesce(
     Trim(Concat("given_name", Value(" "), "family_name")),
     output_field=TextField(),
 )
+# A guest past their time is not, whether or not the end is written down.
+_ACTIVE: Final = ExpressionWrapper(with_access(), output_field=BooleanField())
 _ENTERPRISE: Final = ("employeeNumber", "costCenter", "organization", "division", "department")
 
 _IN_GROUPS, _GROUPS = _memberships(
@@ -155,7 +158,7 @@ USER_ATTRIBUTES: Final[dict[str, Attribute]] = {
     "name.givenName": text("given_name"),
     "name.familyName": text("family_name"),
     **{f"name.{part}": text(_kept("name", part)) for part in ("middleName", "honorificPrefix", "honorificSuffix")},
-    "active": boolean("is_active"),
+    "active": boolean(_ACTIVE),
     **_through("emails", _emails, _parts("emails")),
     **_through("roles", _roles, _parts("roles")),
     **_IN_GROUPS,
@@ -206,7 +209,7 @@ USER_SORTS: Final[Mapping[str, Combinable]] = {
     "name.familyname": _letters("family_name"),
     "emails": _letters("email"),
     "emails.value": _letters("email"),
-    "active": F("is_active"),
+    "active": _ACTIVE,
     **{name.lower(): _letters(_kept(name)) for name in _SIMPLE},
     **{f"{ENTERPRISE_URN}:{name}".lower(): _letters(_kept(ENTERPRISE_URN, name)) for name in _ENTERPRISE},
 }

@@ -112,8 +112,9 @@ def as_ids(texts: Iterable[str]) -> list[UUID]:
     return [parse_uuid(text) or UUID(int=0) for text in texts]
 
 
-def user_document(user: User, teams: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """A person as a User resource; `teams` are (id, displayName) of those they are in."""
+def user_document(user: User, teams: Iterable[Sequence[str]], *, active: bool) -> dict[str, Any]:
+    """A person as a User resource; `teams` are (id, displayName) of those they are in. `active` says whether they are
+    let in now, which a guest past their time is not, also before that is written down."""
     kept: dict[str, Any] = dict(user.attributes)
     name = {**kept.pop("name", {}), "givenName": user.given_name, "familyName": user.family_name}
     emails = kept.pop("emails", None) or ([_email(user.email)] if user.email else [])
@@ -126,9 +127,9 @@ def user_document(user: User, teams: Iterable[Sequence[str]]) -> dict[str, Any]:
         "name": {key: value for key, value in name.items() if value},
         "displayName": user.display_name,
         "emails": emails,
-        "active": user.is_active,
+        "active": active,
         **kept,
-        "roles": _roles(user),
+        "roles": _roles(user) if active == user.is_active else [],
         "groups": [_group_reference(*team) for team in teams],
         "meta": _meta("User", "Users", user),
     }

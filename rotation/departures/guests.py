@@ -25,7 +25,7 @@ def end_expired() -> int:
     grants = Grant.objects.filter(ended_at=None, expires_at__lte=Now()).order_by("expires_at")
     guests = User.objects.filter(is_active=True, workspace__isnull=False, expires_at__lte=Now()).order_by("expires_at")
     ended = [_end_grant(pk) for pk in grants.values_list("pk", flat=True)[:AT_ONCE]]
-    left = [_offboard(user) for user in guests[:AT_ONCE]]
+    left = [end_if_expired(user) for user in guests[:AT_ONCE]]
     return sum(ended) + sum(left)
 
 
@@ -41,7 +41,8 @@ def _end_grant(grant_id: UUID) -> bool:
 
 
 @atomic()
-def _offboard(user: User) -> bool:
+def end_if_expired(user: User) -> bool:
+    """Write down that somebody's time in the workspace is over, before anything else is done to them."""
     user = people.lock(user)
     if not user.is_active or user.has_access:
         return False

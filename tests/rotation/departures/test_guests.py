@@ -105,7 +105,7 @@ def test_who_got_more_time_meanwhile_stays(acme: Company) -> None:
     access.set_expiry(grant, in_a_day(), actor=TESTS)
     people.set_expiry(acme.member, None, actor=TESTS)
     assert not guests._end_grant(grant.pk)
-    assert not guests._offboard(stale)
+    assert not guests.end_if_expired(stale)
     assert guests.end_expired() == 0
 
 
