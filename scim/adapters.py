@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django_scim.adapters import SCIMGroup, SCIMUser
 from django_scim.exceptions import SCIMException
 
-from rotation.departures import guests, offboarding, triggers
+from rotation.departures import guests, offboarding
 from scim import documents, etags, leavers, patch
 from scim.documents import GroupWishes, UserWishes, as_ids
 from scim.errors import InvalidValue
