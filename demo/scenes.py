@@ -273,4 +273,4 @@ def _deliver_twice(scene: Scene) -> None:
 
 
 def _deactivations(scene: Scene) -> int:
-    return len(re.findall(r"\bdeactivated\b", scene.owner.person(scene.ana.scim_id).text, re.IGNORECASE))
+    return len(re.findall(r"\ball their access ended\b", scene.owner.person(scene.ana.scim_id).text, re.IGNORECASE))
