@@ -87,7 +87,7 @@ def _departure(page: Page, facts: Facts, left: str) -> None:
     """Somebody who left, once every password they could have known is dealt with; and what would be if another did."""
     page.goto(f"{facts.admin_url}workspace/user/{left}/change/")
     _shoot(page, "person")
-    page.locator(".console-section", has_text="Offboardings").get_by_role("link", name="Open").first.click()
+    page.locator(".console-section", has_text="Offboardings").get_by_role("link", name="Look").first.click()
     expect(page.locator(".console-heading")).to_contain_text("Proved", timeout=ROTATED_WITHIN)
     page.reload()
     _shoot(page, "offboarding")
