@@ -8,6 +8,7 @@ once that is committed.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -171,16 +172,19 @@ class UserAdapter(_Resource, SCIMUser):  # type: ignore[misc]  # django-scim2 is
         """
         if refusal is not None:
             raise refusal
-        if self.wishes.role is Role.OWNER:
-            self._require_right_over_owners(self.wishes.role, former)
-        self.wishes = self.wishes.without_role()
+        role, self.wishes = self.wishes.role, self.wishes.without_role()
+        with nullcontext() if self._is_up_to_date() else atomic():
+            self._update_after_departure(message, read)
+            if role is Role.OWNER:
+                self._require_right_over_owners(role, former)
+
+    def _update_after_departure(self, message: Message, read: Callable[[Json], UserWishes]) -> None:
         if self._is_up_to_date():
             return
-        with atomic():
-            ended_at, self.obj = self.obj.updated_at, people.lock(self.obj)
-            if self.obj.updated_at != ended_at:
-                self.wishes = read(message.document()).without_role()
-            self._update()
+        ended_at, self.obj = self.obj.updated_at, people.lock(self.obj)
+        if self.obj.updated_at != ended_at:
+            self.wishes = read(message.document()).without_role()
+        self._update()
 
     def delete(self) -> None:
         """Offboard the person and hide them from the provider; a create brings them back under the same id."""

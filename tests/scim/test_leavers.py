@@ -361,6 +361,18 @@ def test_sessions_end_too(okta: Provider, acme: Company, path: str) -> None:
     assert browser.get("/").status_code == 302
 
 
+def test_of_two_things_that_are_refused_the_same_one_is_named(okta: Provider, acme: Company, path: str) -> None:
+    taken = {"op": "replace", "path": "userName", "value": acme.owner.user_name}
+    owner = {"op": "replace", "path": "roles", "value": [{"value": "owner"}]}
+    stays = okta.patch(path, taken, owner).refused(409, "uniqueness")
+    assert okta.patch(path, taken, OFF, owner).refused(409, "uniqueness")["detail"] == SENTENCE + stays["detail"]
+
+
+def test_a_role_that_is_refused_leaves_the_profile_as_it_was(okta: Provider, acme: Company, path: str) -> None:
+    okta.patch(path, OFF, {"op": "replace", "value": {"title": "x", "roles": [{"value": "owner"}]}}).refused(403)
+    assert "title" not in okta.get(path).ok()
+
+
 def test_an_owner_who_leaves_with_an_echo_of_their_role_is_refused_nothing(okta: Provider, acme: Company) -> None:
     second = acme.person("second", role=Role.OWNER)
     path = f"/Users/{second.id}"
