@@ -10,10 +10,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv/bin/python
 BUILT := .venv/built-from.lock
+TWO := -n 2 --dist loadfile
 CHECKING := CERBY_MODE=test DJANGO_SETTINGS_MODULE=cerby.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset story screenshots test soak-rotation bench-scim bench-rotation lint lock
+.PHONY: help demo demo-reset story screenshots test drill soak-rotation bench-scim bench-rotation lint lock
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -32,11 +33,15 @@ screenshots: $(BUILT) ## Take pictures of the console for docs/ (needs Chromium)
 	@exec $(VENV) -m demo screenshots
 
 # Two processes unless told otherwise, each with engines of its own and whole modules, which share what they start.
-test: $(BUILT) ## Run all tests, in two processes (ARGS="tests/scim -x"); REQUIRE_ALL=1 turns skips into failures
-	@exec $(VENV) -m pytest $(or $(ARGS),-n 2 --dist loadfile)
+test: $(BUILT) ## Run all tests, in two processes (ARGS="tests/scim -x" SEED=1); REQUIRE_ALL=1 turns skips into failures
+	@TEST_SEED="$(SEED)" exec $(VENV) -m pytest $(or $(ARGS),$(TWO))
+
+drill: $(BUILT) ## Run the generated tests from a random seed, ten times as far (SEED= repeats one, EFFORT=10)
+	@TEST_SEED="$(or $(SEED),random)" TEST_EFFORT="$(or $(EFFORT),10)" \
+	  exec $(VENV) -m pytest -m "generated or hypothesis" $(or $(ARGS),$(TWO))
 
 soak-rotation: $(BUILT) ## Kill workers and broker at random under rotations (SECONDS=600 ACCOUNTS=500 SEED=)
-	@SOAK_SECONDS="$(SECONDS)" SOAK_ACCOUNTS="$(ACCOUNTS)" SOAK_SEED="$(SEED)" \
+	@SOAK_SECONDS="$(SECONDS)" SOAK_ACCOUNTS="$(ACCOUNTS)" TEST_SEED="$(or $(SEED),random)" \
 	  $(VENV) -m pytest tests/e2e/test_soak.py -q
 
 bench-scim: $(BUILT) ## Measure SCIM beside its peers (ARGS="--only lifecycle", ARGS=--quick); see benchmarks/README.md
