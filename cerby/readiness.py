@@ -78,7 +78,8 @@ def report() -> Report:
 
 def close() -> None:
     """Give back what the looks keep: the connection to the database."""
-    _DATABASE.run(lambda: connection.close()).result(ANSWER_SECONDS)
+    for watch in (_DATABASE, _SCHEMA):
+        watch.run(lambda: connection.close()).result(ANSWER_SECONDS)
 
 
 class _Watch:
@@ -129,24 +130,29 @@ def _fulfil(future: "Future[Any]", act: Callable[[], Any]) -> None:
 
 
 def _look_at_database() -> Checks:
-    """A kept connection may have died since the last look, so there are two tries."""
+    return _asked(lambda: {"database": _database()}) or _NO_DATABASE
+
+
+def _look_at_schema() -> Checks:
+    """What does not decide whether SCIM can be served has a connection of its own, and may take its time."""
+    return _asked(lambda: {"migrations": _or_unknown(_migrations), "keys": _or_unknown(_keys)}) or _NO_SCHEMA
+
+
+def _asked(look: Callable[[], Checks]) -> Checks | None:
+    """A kept connection may have died since the last look, so there are two tries; None when both fail."""
     for _ in range(2):
         try:
-            return _asked()
+            return look()
         except (OperationalError, InterfaceError):
             connection.close()
-    return _NO_DATABASE
+    return None
 
 
-def _asked() -> Checks:
+def _database() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('transaction_read_only')")
         is_read_only = cursor.fetchone() == ("on",)
-    return {
-        "database": "read-only" if is_read_only else _tables(),
-        "migrations": _or_unknown(_migrations),
-        "keys": _or_unknown(_keys),
-    }
+    return "read-only" if is_read_only else _tables()
 
 
 def _tables() -> str:
@@ -213,8 +219,10 @@ def _look_at_disk() -> Checks:
 
 
 _keys_held_until = 0.0
-_NO_DATABASE: Final = {"database": UNAVAILABLE, "migrations": UNKNOWN, "keys": UNKNOWN}
+_NO_DATABASE: Final = {"database": UNAVAILABLE}
+_NO_SCHEMA: Final = {"migrations": UNKNOWN, "keys": UNKNOWN}
 _NO_BROKER: Final = {"broker": UNAVAILABLE, "workers": UNKNOWN, "scheduler": UNKNOWN}
 _NO_DISK: Final = {"disk": UNKNOWN}
 _DATABASE: Final = _Watch(_look_at_database, _NO_DATABASE)
-_WATCHES: Final = (_DATABASE, _Watch(_look_at_broker, _NO_BROKER), _Watch(_look_at_disk, _NO_DISK))
+_SCHEMA: Final = _Watch(_look_at_schema, _NO_SCHEMA)
+_WATCHES: Final = (_DATABASE, _SCHEMA, _Watch(_look_at_broker, _NO_BROKER), _Watch(_look_at_disk, _NO_DISK))

@@ -8,7 +8,7 @@ and results in binary. A model's columns are spelled once; signals are not sent,
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -28,6 +28,10 @@ _PLAIN: Final = (
     models.BooleanField, models.CharField, models.DateTimeField, models.IntegerField, models.TextField,
     models.UUIDField,
 )  # fmt: skip
+
+
+AT_ONCE: Final = 500
+"""New rows of one statement: PostgreSQL's protocol counts its parameters with 16 bits."""
 
 
 class _Kept(threading.local):
@@ -179,8 +183,14 @@ def insert_unless_taken(row: models.Model, otherwise: str = "ON CONFLICT DO NOTH
 
 
 def write_all(changed: Mapping[models.Model, Iterable[str]], new: Sequence[models.Model]) -> None:
-    """Save these fields of rows, and new rows, of several tables even, in one statement. Keys that the database gives
-    stay there."""
+    """Save these fields of rows, and new rows, of several tables even, in one statement for each AT_ONCE of the new.
+    Keys that the database gives stay there."""
+    _write_part(changed, new[:AT_ONCE])
+    for start in range(AT_ONCE, len(new), AT_ONCE):
+        _write_part({}, new[start : start + AT_ONCE])
+
+
+def _write_part(changed: Mapping[models.Model, Iterable[str]], new: Sequence[models.Model]) -> None:
     updates = tuple((type(row), tuple(sorted(names))) for row, names in changed.items())
     counts = Counter(type(row) for row in new)
     values = [
@@ -226,7 +236,7 @@ def _written(model: type[models.Model], *names: str) -> _Written:
     return _Written(model, *names)
 
 
-@cache
+@lru_cache(maxsize=512)
 def _write_all(
     updates: tuple[tuple[type[models.Model], tuple[str, ...]], ...], counts: tuple[tuple[type[models.Model], int], ...]
 ) -> str:

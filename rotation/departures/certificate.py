@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from rotation.departures.standing import Standing, tally_of
@@ -225,11 +226,12 @@ class Evidence:
 
     @cached_property
     def _versions(self) -> dict[UUID, list[SecretVersion]]:
-        """By account, each version that people were shown."""
+        """By account, each version that people were shown, or that was suggested to the person who left."""
         accounts = [exposure.account_id for exposure in self.exposures]
-        shown = SecretVersion.objects.filter(account_id__in=accounts, visible_from__isnull=False).order_by("number")
+        shown = Q(visible_from__isnull=False) | Q(reveals__user=self.offboarding.user_id)
+        versions = SecretVersion.objects.filter(shown, account_id__in=accounts).distinct()
         by_account: dict[UUID, list[SecretVersion]] = {}
-        for version in shown:
+        for version in versions.order_by("number"):
             by_account.setdefault(version.account_id, []).append(version)
         return by_account
 

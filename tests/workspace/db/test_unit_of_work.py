@@ -83,6 +83,16 @@ def test_a_part_that_succeeds_is_written_down(acme: Company) -> None:
     assert places() == ["inside"]
 
 
+def test_a_unit_may_write_down_more_than_one_statement_holds(acme: Company) -> None:
+    """PostgreSQL takes 65,535 parameters: some 6,500 events."""
+    with atomic():
+        renamed(acme.member, "new@acme.example")
+        for number in range(7_000):
+            recorded(acme, str(number))
+    assert places() == [str(number) for number in range(7_000)]
+    assert User.objects.get(pk=acme.member.pk).user_name == "new@acme.example"
+
+
 def test_a_part_in_a_part_takes_only_itself_along(acme: Company) -> None:
     with atomic(), savepoint():
         recorded(acme, "outer")
